@@ -1,0 +1,1 @@
+"""The DIMSE edge: services over DICOM associations, on top of `storage`."""

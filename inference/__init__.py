@@ -1,0 +1,1 @@
+"""From a stored study to a stored result: work items, triggers, pipeline, results, reviews."""

@@ -1,0 +1,1 @@
+"""AI model packages: cards, catalogue, runtime; knows nothing of DICOM storage."""

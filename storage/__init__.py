@@ -1,0 +1,1 @@
+"""The core: what is stored, where it is, how it is found."""
