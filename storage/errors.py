@@ -5,7 +5,7 @@
 ├── InvalidQuery       the search asks for something that does not exist or is malformed
 ├── StorageFull        the disk, bucket or database has no room left
 └── StorageDown        disk, bucket or database did not answer
-"""  # noqa: D400, D205, D415 - the tree is the documentation
+"""  # noqa: D205, D415 - the tree is the documentation
 
 
 class StorageError(Exception):
