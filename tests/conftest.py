@@ -1,0 +1,93 @@
+"""Fixtures that several packages use. A missing server or missing test data skips loudly, and fails in CI."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+import pytest
+from minio import Minio
+
+from tests.support import servers
+
+ROOT = Path(__file__).parents[1]
+
+
+def missing(what: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} (in CI this must be there)")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real DICOM files, models and hostile input."""
+    folder = Path(os.environ.get("ISOCENTER_TEST_DATA", ROOT / ".." / "shared" / "data")).resolve()
+    if not folder.is_dir():
+        missing(f"TEST DATA ABSENT: {folder} is not a folder; set ISOCENTER_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ExitStack, Path]]:
+    with ExitStack() as stack:
+        yield stack, tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(_servers: tuple[ExitStack, Path]) -> str:
+    stack, folder = _servers
+    try:
+        return stack.enter_context(servers.postgres(folder / "postgres"))
+    except servers.MissingServer as error:
+        missing(str(error))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh, empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        yield postgres_server.replace("postgresql:", "postgresql+psycopg:").removesuffix("postgres") + name
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def redis_url(_servers: tuple[ExitStack, Path]) -> str:
+    stack, folder = _servers
+    try:
+        return stack.enter_context(servers.redis(folder / "redis"))
+    except servers.MissingServer as error:
+        missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(_servers: tuple[ExitStack, Path]) -> str:
+    stack, folder = _servers
+    try:
+        return stack.enter_context(servers.rgw(folder / "rgw"))
+    except servers.MissingServer as error:
+        missing(str(error))
+
+
+@pytest.fixture
+def s3(s3_endpoint: str) -> dict[str, str]:
+    """Endpoint, keys and a fresh bucket of a real S3 server."""
+    bucket = f"test-{uuid.uuid4().hex}"
+    Minio(s3_endpoint, servers.S3_KEY, servers.S3_KEY, secure=False, region="us-east-1").make_bucket(bucket)
+    return {
+        "endpoint": s3_endpoint,
+        "access_key": servers.S3_KEY,
+        "secret_key": servers.S3_KEY,
+        "bucket": bucket,
+        "region": "us-east-1",
+    }
+
+
+@pytest.fixture
+def free_port() -> int:
+    return servers.free_ports()[0]

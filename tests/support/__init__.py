@@ -1,0 +1,1 @@
+"""What several tests share: real servers on free loopback ports, builders of data sets."""
