@@ -1,0 +1,258 @@
+"""One typed settings object, read once from `isocenter.toml` and `ISOCENTER_*`; wrong keys are named."""
+
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+PREFIX = "ISOCENTER_"
+DELIMITER = "__"
+NOT_SETTINGS = frozenset({"ISOCENTER_TEST_DATA", "ISOCENTER_CONFIG"})
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
+
+
+class SettingsError(Exception):
+    """A setting is unknown, missing or wrong; the message names the key and the file or variable."""
+
+
+class Section(BaseModel):
+    """A part of the settings: read once, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Peer(Section):
+    """A DICOM application entity we know: who it is and where it listens."""
+
+    aet: AETitle
+    host: str
+    port: Port = 104
+
+
+class NodeSettings(Section):
+    """The DIMSE edge."""
+
+    aet: AETitle = "ISOCENTER"
+    host: str = ""
+    """Address to listen on; empty means `host` of the whole."""
+    port: Port = 11112
+    peers: tuple[Peer, ...] = ()
+    require_known_peers: bool = False
+    """Refuse associations from AE titles and addresses that are not in `peers`."""
+    require_called_aet: bool = True
+    """Refuse associations that call another AE title than `aet`."""
+    max_associations: int = Field(default=64, ge=1)
+    private_sop_classes: tuple[str, ...] = ()
+    """UIDs of private storage SOP classes to accept."""
+
+
+class WebSettings(Section):
+    """The HTTP edge."""
+
+    host: str = ""
+    """Address to listen on; empty means `host` of the whole."""
+    port: Port = 8080
+    base_url: str = ""
+    """What clients see in front of us, e.g. `https://pacs.example.org`; empty: the request's own host."""
+    cors_origins: tuple[str, ...] = ()
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
+class S3Settings(Section):
+    """An S3-compatible object store."""
+
+    endpoint: str
+    """host:port, without a scheme."""
+    bucket: str
+    access_key: str
+    secret_key: SecretStr
+    region: str = "us-east-1"
+    tls: bool = True
+
+
+class StorageSettings(Section):
+    """Where the objects are, and what happens to a second object under a known UID."""
+
+    blobs: Literal["disk", "s3"] = "disk"
+    dir: Path | None = None
+    """Folder of the objects; default `<data>/objects`."""
+    spool: Path | None = None
+    """Folder for objects being received; default `<data>/spool`, best on the same file system as `dir`."""
+    duplicates: Literal["keep", "replace"] = "keep"
+    s3: S3Settings | None = None
+
+    @model_validator(mode="after")
+    def _s3_is_complete(self) -> Self:
+        if self.blobs == "s3" and self.s3 is None:
+            raise ValueError('blobs = "s3" needs the section [storage.s3]')
+        return self
+
+
+class IndexSettings(Section):
+    """The SQL database."""
+
+    url: str = ""
+    """SQLAlchemy URL; empty means SQLite in `<data>/index.sqlite`."""
+
+
+class BrokerSettings(Section):
+    """What carries Celery's messages."""
+
+    url: str = "memory://"
+    """`memory://`: the worker runs inside the process that plans the work; `redis://…`, `amqp://…`: many."""
+
+
+class InferenceSettings(Section):
+    """When models run, and with what."""
+
+    enabled: bool = True
+    models: tuple[Path, ...] = ()
+    """Folders with further model packages."""
+    disabled_models: tuple[str, ...] = ()
+    settle_seconds: float = Field(default=1.0, ge=0)
+    """A series is taken as complete this long after the delivery that brought it ended."""
+    quiet_seconds: float = Field(default=10.0, ge=0)
+    """… or when nothing more of it arrived for this long, whatever the association does."""
+    threads: int = Field(default=0, ge=0)
+    """Threads per model; 0 means one per core."""
+    lease_seconds: float = Field(default=60, gt=1)
+    """A worker that is silent for this long has lost its work item to another."""
+    max_attempts: int = Field(default=3, ge=1)
+
+
+class Settings(Section):
+    """All of Isocenter's settings."""
+
+    data: Path = Path("isocenter-data")
+    """Folder for everything that has no place of its own: objects, index, spool."""
+    host: str = "127.0.0.1"
+    """Address both edges listen on."""
+    insecure: bool = False
+    """Listen beyond loopback although there is neither TLS nor authentication."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    node: NodeSettings = NodeSettings()
+    web: WebSettings = WebSettings()
+    storage: StorageSettings = StorageSettings()
+    index: IndexSettings = IndexSettings()
+    broker: BrokerSettings = BrokerSettings()
+    inference: InferenceSettings = InferenceSettings()
+
+    @model_validator(mode="after")
+    def _safe_by_default(self) -> Self:
+        for key, host in (("host", self.host), ("node.host", self.node.host), ("web.host", self.web.host)):
+            if host and not _is_loopback(host) and not self.insecure:
+                raise ValueError(
+                    f"{key} = {host!r} listens beyond this machine without TLS and authentication; "
+                    "set insecure = true (ISOCENTER_INSECURE=1) if the network is trusted"
+                )
+        return self
+
+    @property
+    def objects_dir(self) -> Path:
+        """Folder of the disk blobs."""
+        return self.storage.dir or self.data / "objects"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Folder of objects being received."""
+        return self.storage.spool or self.data / "spool"
+
+    @property
+    def index_url(self) -> str:
+        """SQLAlchemy URL of the index."""
+        return self.index.url or f"sqlite:///{(self.data / 'index.sqlite').absolute()}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(
+    config: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """The settings of file `config`, over them those of `environment`, over them `overrides`.
+
+    `overrides` maps dotted keys (`node.port`) to values; None values are left out.
+
+    Raises:
+        SettingsError: a key is unknown or a value wrong; the message names it and where it stands.
+    """
+    values = _read_file(config) if config else {}
+    where: dict[str, str] = {}
+    for name, text in sorted(environment.items()):
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
+            key = name.removeprefix(PREFIX).lower().replace(DELIMITER, ".")
+            where[key] = name
+            _put(values, key, _parsed(text))
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            where[key] = f"--{key.rpartition('.')[2]}"
+            _put(values, key, value)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explained(error, where, config)) from None
+
+
+def _read_file(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{config}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{config}: is not TOML: {error}") from None
+
+
+def _put(values: dict[str, Any], key: str, value: object) -> None:
+    section, _, rest = key.partition(".")
+    if not rest:
+        values[section] = value
+        return
+    inner = values.setdefault(section, {})
+    if not isinstance(inner, dict):
+        raise SettingsError(f"{section} is not a section, so {key} cannot be set")
+    _put(inner, rest, value)
+
+
+def _parsed(text: str) -> object:
+    """Lists and tables as TOML (`["a", "b"]`); anything else is left to the type of its key."""
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text
+
+
+def _explained(error: ValidationError, where: Mapping[str, str], config: Path | None) -> str:
+    lines = []
+    for each in error.errors():
+        key = ".".join(str(part) for part in each["loc"])
+        source = where.get(key) or (str(config) if config else "defaults")
+        reason = (
+            "unknown key" if each["type"] == "extra_forbidden" else each["msg"].removeprefix("Value error, ")
+        )
+        lines.append(f"{source}: {key}: {reason}" if key else f"{source}: {reason}")
+    return "\n".join(lines)
