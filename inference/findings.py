@@ -119,16 +119,16 @@ class Segment:
     labels: npt.NDArray[np.uint8]
     """Label map [frame, row, column], in the order and the pixel grid of `Analysis.frames`; shared by the
     segments that come from one output of the model."""
-    value: int
-    """The value in `labels` that means this segment."""
+    values: tuple[int, ...]
+    """The values in `labels` that make this segment; segments may share values (lungs: right and left)."""
 
     def mask(self, frame: int) -> npt.NDArray[np.bool_]:
         """Where this segment is on frame number `frame` of `Analysis.frames` (from 0): [row, column]."""
-        mask: npt.NDArray[np.bool_] = self.labels[frame] == self.value
+        mask: npt.NDArray[np.bool_] = np.isin(self.labels[frame], self.values)
         return mask
 
     def is_empty(self) -> bool:
-        return not bool((self.labels == self.value).any())
+        return not any(self.mask(frame).any() for frame in range(len(self.labels)))
 
 
 @dataclass(frozen=True, slots=True)

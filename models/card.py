@@ -1,0 +1,207 @@
+"""The card of a model package: what the model is, what it is for, what goes in and what comes out."""
+
+import hashlib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from models.errors import CardError
+from models.schema import (
+    AppliesTo,
+    Checks,
+    Guard,
+    ImageInput,
+    Input,
+    LabelMapOutput,
+    MeasurementOutput,
+    ModelFile,
+    Output,
+    Table,
+    Text,
+)
+
+CARD_FILE = "card.toml"
+
+
+class Card(Table):
+    """A `card.toml`, valid. Made by `load_card`, which also knows the folder it came from."""
+
+    schema_number: Annotated[Literal[1], Field(alias="schema")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+    version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+-]+$", max_length=64)]
+    title: Annotated[str, Field(min_length=1, max_length=64)]
+    manufacturer: Text = "Isocenter"
+    task: Literal["classification", "detection", "segmentation", "measurement"]
+    intended_use: Text
+    not_for: Annotated[tuple[Text, ...], Field(min_length=1)]
+    licence: Text
+    origin: Text
+
+    model: ModelFile
+    applies_to: AppliesTo
+    checks: Checks = Checks()
+    inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    guards: tuple[Guard, ...] = ()
+
+    _folder: Path = PrivateAttr(default=Path())
+    _digest: str = PrivateAttr(default="")
+
+    @property
+    def folder(self) -> Path:
+        """The package: the folder that holds the card and the ONNX file."""
+        return self._folder
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the card's bytes."""
+        return self._digest
+
+    @property
+    def model_path(self) -> Path:
+        return self._folder / self.model.file
+
+    @property
+    def image(self) -> ImageInput:
+        """The one input that takes pixels."""
+        return next(item for item in self.inputs if isinstance(item, ImageInput))
+
+    @property
+    def input_names(self) -> frozenset[str]:
+        return frozenset(item.name for item in self.inputs)
+
+    @property
+    def output_names(self) -> frozenset[str]:
+        """Outputs of the graph that are read: results and guards."""
+        return frozenset(item.name for item in self.outputs) | {guard.output for guard in self.guards}
+
+    @field_validator("model")
+    @classmethod
+    def _inside(cls, model: ModelFile) -> ModelFile:
+        path = PurePosixPath(model.file)
+        if path.is_absolute() or ".." in path.parts or "\\" in model.file:
+            raise ValueError("file must lie in the card's folder")
+        return model
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if sum(isinstance(item, ImageInput) for item in self.inputs) != 1:
+            raise ValueError("inputs must have exactly one of kind 'image'")
+        _unique("inputs", [item.name for item in self.inputs])
+        _unique("outputs", [item.name for item in self.outputs])
+        self._check_volume()
+        self._check_segments()
+        return self
+
+    def _check_volume(self) -> None:
+        is_volume = self.image.layout == "NCDHW"
+        if is_volume != (self.applies_to.scope == "series"):
+            raise ValueError('layout NCDHW and scope = "series" go together')
+        if is_volume and self.checks.geometry != "regular-volume":
+            raise ValueError('a volume needs checks.geometry = "regular-volume"')
+
+    def _check_segments(self) -> None:
+        maps = [output for output in self.outputs if isinstance(output, LabelMapOutput)]
+        segments = [segment.name for output in maps for segment in output.segments]
+        _unique("segments", segments)
+        groups = [
+            group
+            for output in self.outputs
+            if isinstance(output, MeasurementOutput)
+            for group in output.groups
+        ]
+        _unique("groups", [group.key for group in groups])
+        for group in groups:
+            if group.segment is not None and group.segment not in segments:
+                raise ValueError(
+                    f"group {group.key!r} measures segment {group.segment!r}, which is not declared"
+                )
+
+
+def load_card(folder: Path) -> Card:
+    """The card in `folder`; the ONNX file is not looked at (`onnx_file.check_model` does).
+
+    Raises:
+        CardError: no card, no TOML, or a key that is missing, unknown or wrong; the message names the file,
+            the key and, where it can be found, the line.
+    """
+    path = folder / CARD_FILE
+    data, values = _read(path)
+    try:
+        card = Card.model_validate(values)
+    except ValidationError as error:
+        raise CardError("\n".join(_explained(path, data, error))) from None
+    card._folder, card._digest = folder, hashlib.sha256(data).hexdigest()  # noqa: SLF001 - set by its maker, read-only for others
+    return card
+
+
+def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        data = path.read_bytes()
+        return data, tomllib.loads(data.decode())
+    except OSError as error:
+        raise CardError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: not TOML: {error}") from error
+
+
+def _explained(path: Path, data: bytes, error: ValidationError) -> list[str]:
+    lines = data.decode().splitlines()
+    told = []
+    for problem in error.errors(include_url=False, include_context=False):
+        location = [part for part in problem["loc"] if not _is_kind(part)]
+        line = _line_of(lines, location)
+        place = f"{path}:{line}" if line else str(path)
+        key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(
+            "."
+        )
+        told.append(f"{place}: {key or 'card'}: {problem['msg'].removeprefix('Value error, ')}")
+    return told
+
+
+def _is_kind(part: str | int) -> bool:
+    """Pydantic puts the chosen `kind` into the location; the author wrote no such key."""
+    return part in {"image", "spacing", "scores", "label-map", "measurement", "points"}
+
+
+def _line_of(lines: Sequence[str], location: Sequence[str | int]) -> int | None:
+    """The line (from 1) that sets the deepest part of `location`; a scan, good for what people write."""
+    line, found = 0, None
+    for position, part in enumerate(location):
+        index = location[position + 1] if position + 1 < len(location) else 0
+        path = ".".join(str(item) for item in location[: position + 1] if isinstance(item, str))
+        if isinstance(part, int):
+            continue
+        place = _nth_header(lines, path, line, index if isinstance(index, int) else 0)
+        if place is None:
+            place = _key_after(lines, part, line)
+        if place is not None:
+            line = found = place
+    return found
+
+
+def _nth_header(lines: Sequence[str], path: str, start: int, index: int) -> int | None:
+    pattern = re.compile(rf"\s*\[\[?\s*{re.escape(path)}\s*\]\]?")
+    hits = [number for number, text in enumerate(lines, 1) if number > start and pattern.match(text)]
+    return hits[index] if index < len(hits) else None
+
+
+def _key_after(lines: Sequence[str], key: str, start: int) -> int | None:
+    pattern = re.compile(rf"(^\s*|[{{,]\s*)\"?{re.escape(key)}\"?\s*=")
+    for number, text in enumerate(lines[start:], start + 1):
+        if number > start + 1 and text.lstrip().startswith("["):
+            return None
+        if pattern.search(text):
+            return number
+    return None
+
+
+def _unique(what: str, names: Sequence[str]) -> None:
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
+        raise ValueError(f"{what} named twice: {', '.join(doubled)}")
