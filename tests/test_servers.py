@@ -8,7 +8,9 @@ from redis import Redis
 def test_postgres_database_is_fresh_and_utf8(postgres_url):
     with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
         assert connection.execute("SHOW server_encoding").fetchone() == ("UTF8",)
-        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname='public'").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname='public'").fetchone() == (
+            0,
+        )
 
 
 def test_redis_answers(redis_url):

@@ -1,10 +1,8 @@
 """Real PostgreSQL, Redis and Ceph RGW (S3) servers on free loopback ports, each in a folder of its own."""
 
-import ctypes
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -12,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
 START_SECONDS = 60
 
 
@@ -35,16 +32,18 @@ def program(name: str, folders: Iterator[Path] | tuple[Path, ...] = ()) -> str:
     return found
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 @contextmanager
-def running(command: list[str], log: Path, ready: Callable[[], bool], **popen: object) -> Iterator[subprocess.Popen]:
+def running(
+    command: list[str], log: Path, ready: Callable[[], bool], **popen: object
+) -> Iterator[subprocess.Popen]:
     """The process of `command`, once `ready()`; killed at the end, and with this process."""
     with log.open("ab") as output:
         process = subprocess.Popen(  # type: ignore[call-overload]
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent, **popen
+            [program("setpriv"), "--pdeathsig", "KILL", *command],
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            **popen,
         )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -99,7 +98,9 @@ def postgres(folder: Path) -> Iterator[str]:
     command = [server, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
     ready = [program("pg_isready", iter(versions)), "-q", "-h", "127.0.0.1", "-p", str(port)]
     log = folder.parent / f"{folder.name}.log"
-    with running(command, log, lambda: subprocess.run(ready, check=False).returncode == 0, cwd=folder, **owner):
+    with running(
+        command, log, lambda: subprocess.run(ready, check=False).returncode == 0, cwd=folder, **owner
+    ):
         yield f"postgresql://isocenter@127.0.0.1:{port}/postgres"
 
 
@@ -155,14 +156,28 @@ def rgw(folder: Path) -> Iterator[str]:
 
     def do(*command: object) -> str:
         arguments = [program(str(command[0])), *map(str, command[1:])]
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            arguments, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"{arguments} failed: {done.stderr[-1000:]}")
         return done.stdout.strip()
 
     do("ceph-authtool", "--create-keyring", keyring, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
     for entity in ("client.admin", "client.rgw", "osd.0"):
-        do("ceph-authtool", keyring, "--gen-key", "-n", entity, "--cap", "mon", "allow *", "--cap", "osd", "allow *")
+        do(
+            "ceph-authtool",
+            keyring,
+            "--gen-key",
+            "-n",
+            entity,
+            "--cap",
+            "mon",
+            "allow *",
+            "--cap",
+            "osd",
+            "allow *",
+        )
     fsid = "3f1cf8b2-6f0e-4b8e-9a3b-5a1c0c0de001"
     address = f"[v2:127.0.0.1:{v2},v1:127.0.0.1:{v1}]"
     do("monmaptool", "--create", "--clobber", "--fsid", fsid, "--addv", "a", address, folder / "monmap")
@@ -178,7 +193,7 @@ def rgw(folder: Path) -> Iterator[str]:
         uuid = Path("/proc/sys/kernel/random/uuid").read_text().strip()
         do("ceph", "osd", "new", uuid)
         do("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", uuid)
-        start("ceph-osd", "-i", "0", ready=lambda: (folder / "osd.0.asok").exists())
+        start("ceph-osd", "-i", "0", ready=(folder / "osd.0.asok").exists)
         start("radosgw", "-n", "client.rgw", ready=lambda: listens(port))
         key = ("--access-key", S3_KEY, "--secret-key", S3_KEY)
         do("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid=test", "--display-name=test", *key)
