@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from models.errors import CardError
 from models.schema import (
@@ -153,7 +154,10 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
 def _explained(path: Path, data: bytes, error: ValidationError) -> list[str]:
     lines = data.decode().splitlines()
     told = []
-    for problem in error.errors(include_url=False, include_context=False):
+    problems = error.errors(include_url=False, include_context=False)
+    for problem in problems:
+        if problem["type"] == "too_short" and _has_inner(problem["loc"], problems):
+            continue
         location = [part for part in problem["loc"] if not _is_kind(part)]
         line = _line_of(lines, location)
         place = f"{path}:{line}" if line else str(path)
@@ -162,6 +166,12 @@ def _explained(path: Path, data: bytes, error: ValidationError) -> list[str]:
         )
         told.append(f"{place}: {key or 'card'}: {problem['msg'].removeprefix('Value error, ')}")
     return told
+
+
+def _has_inner(location: tuple[str | int, ...], problems: Sequence[ErrorDetails]) -> bool:
+    """Pydantic also calls a list too short when its items are wrong; the items are what to mend."""
+    inner = (problem["loc"] for problem in problems)
+    return any(len(other) > len(location) and other[: len(location)] == location for other in inner)
 
 
 def _is_kind(part: str | int) -> bool:

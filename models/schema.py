@@ -12,6 +12,7 @@ UnitInterval = Annotated[float, Field(ge=0, le=1)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 TensorIndex = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
@@ -38,7 +39,9 @@ class ModelFile(Table):
 
     file: Text = "model.onnx"
     """Relative to the card's folder."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
+    external_data: dict[str, Sha256] = Field(default_factory=dict)
+    """Files with weights kept outside the ONNX file, by name: their SHA-256. Files not named are refused."""
     max_bytes: Count = 2 * 1024**3
     """Upper limit of the file and its external data together."""
 
