@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped] - protobuf ships no types
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # protobuf ships no types
 
 from models.card import Card
 from models.errors import ModelError
