@@ -1,0 +1,156 @@
+"""What a QIDO-RS client may ask, and how it is understood."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomweb.problems import BadRequest
+from dicomweb.search_parameters import attribute, read_query
+from storage.errors import InvalidInstance
+from storage.search import Exact, Match, OneOf, Query, Range, Wildcard
+
+
+def match(name: str, *values: str):
+    """The one match that `name` with `values` becomes."""
+    (only,) = read_query([(name, value) for value in values], "study").matches
+    return only
+
+
+@pytest.mark.parametrize("name", ["PatientID", "00100020"])
+def test_an_attribute_is_named_by_keyword_or_tag(name):
+    assert match(name, "A1") == Match("00100020", Exact("A1"))
+
+
+def test_a_path_into_a_sequence_joins_names_by_dots():
+    assert attribute("RequestAttributesSequence.00400009").tag == "00400275.00400009"
+
+
+@pytest.mark.parametrize(
+    "name", ["PatientIdd", "0010002", "00100003", "PatientID.PatientID", "", ".", "StudyDate.", "a.b" * 50]
+)
+def test_an_unknown_attribute_is_refused_by_its_name(name):
+    with pytest.raises(BadRequest, match="attribute"):
+        read_query([(name, "1")], "study")
+
+
+def test_a_private_attribute_is_passed_on_by_its_tag():
+    assert match("00291010", "x") == Match("00291010", Exact("x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "value"),
+    [
+        ("PatientName", ["*doe^j?n*"], Wildcard("*doe^j?n*")),
+        ("PatientName", ["Doe, John"], Exact("Doe, John")),
+        ("StudyInstanceUID", ["1.2,1.3"], OneOf(("1.2", "1.3"))),
+        ("StudyInstanceUID", ["1.2\\1.3"], OneOf(("1.2", "1.3"))),
+        ("StudyInstanceUID", ["1.2", "1.3"], OneOf(("1.2", "1.3"))),
+        ("StudyInstanceUID", ["1.2,"], Exact("1.2")),
+        ("ModalitiesInStudy", ["CT,MR"], OneOf(("CT", "MR"))),
+        ("ModalitiesInStudy", ["CT", "MR"], OneOf(("CT", "MR"))),
+        ("StudyDate", ["20200101"], Exact("20200101")),
+        ("StudyDate", ["20200101-20200131"], Range("20200101", "20200131")),
+        ("StudyDate", ["-20200131"], Range(None, "20200131")),
+        ("StudyDate", ["20200101-"], Range("20200101", None)),
+        ("StudyTime", ["10:30-1130"], Range("1030", "1130")),
+        ("StudyTime", ["101500.25"], Exact("101500.25")),
+        ("AcquisitionDateTime", ["2020-2021"], Range("2020", "2021")),
+        ("AcquisitionDateTime", ["2020010112-0500"], Exact("2020010112-0500")),
+        ("AcquisitionDateTime", ["2020010112-2020010114"], Range("2020010112", "2020010114")),
+        ("InstanceNumber", ["3"], Exact("3")),
+        ("AccessionNumber", ['""'], Exact("")),
+    ],
+)
+def test_values_become_the_matching_kind_of_their_vr(name, values, value):
+    assert match(name, *values).value == value
+
+
+@pytest.mark.parametrize("value", ["", "*", "**"])
+def test_a_universal_match_only_asks_for_the_attribute(value):
+    query = read_query([("PatientComments", value)], "study")
+    assert (query.matches, query.include) == ((), ("00104000",))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "include"),
+    [
+        ([("includefield", "all"), ("includefield", "PatientID")], ("all",)),
+        (
+            [("includefield", "00081030,00080060"), ("includefield", "PatientID")],
+            ("00081030", "00080060", "00100020"),
+        ),
+        ([("includefield", "PatientID,00100020,")], ("00100020",)),
+        ([], ()),
+    ],
+)
+def test_includefield_comes_as_a_list_or_repeated(parameters, include):
+    assert read_query(parameters, "study").include == include
+
+
+def test_what_ohif_asks_for_its_study_list_is_understood():
+    parameters = [
+        ("limit", "101"),
+        ("offset", "0"),
+        ("fuzzymatching", "true"),
+        ("includefield", "00081030,00080060"),
+        ("StudyDate", "20200101-20201231"),
+        ("PatientName", "*x*"),
+    ]
+    assert read_query(parameters, "study") == Query(
+        "study",
+        matches=(Match("00080020", Range("20200101", "20201231")), Match("00100010", Wildcard("*x*"))),
+        include=("00081030", "00080060"),
+        fuzzy=True,
+        limit=101,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limit", "-1"),
+        ("limit", "1e3"),
+        ("limit", "²"),
+        ("limit", "9" * 400),
+        ("offset", "99999999999"),
+        ("offset", ""),
+        ("fuzzymatching", "perhaps"),
+        ("includefield", "NoSuchField"),
+        ("StudyDate", "2020-01-01"),
+        ("StudyDate", "-"),
+        ("StudyDate", "yesterday"),
+        ("StudyDate", "2020*"),
+        ("StudyDate", "20200101-20200102\\20200103"),
+        ("StudyTime", "noon"),
+        ("StudyInstanceUID", "1.2.x"),
+        ("StudyInstanceUID", ","),
+        ("PatientID", "a\x00b"),
+        ("PatientID", "a*\\b"),
+    ],
+)
+def test_a_malformed_value_is_refused_by_the_name_of_its_parameter(name, value):
+    with pytest.raises(BadRequest, match=name if name != "includefield" else "NoSuchField"):
+        read_query([(name, value)], "study")
+
+
+def test_the_resource_narrows_the_search():
+    query = read_query([], "instance", study="1.2", series="1.3")
+    assert (query.study, query.series) == ("1.2", "1.3")
+
+
+def test_a_resource_that_is_no_uid_is_refused():
+    with pytest.raises(InvalidInstance, match="StudyInstanceUID"):
+        read_query([], "series", study="../..")
+
+
+_NAMES = st.sampled_from(
+    ["StudyDate", "StudyTime", "PatientName", "StudyInstanceUID", "limit", "AcquisitionDateTime"]
+)
+
+
+@given(st.lists(st.tuples(st.one_of(_NAMES, st.text(max_size=12)), st.text(max_size=20)), max_size=4))
+def test_any_parameters_make_a_query_or_a_bad_request(parameters):
+    try:
+        assert read_query(parameters, "study").level == "study"
+    except BadRequest:
+        return
