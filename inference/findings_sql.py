@@ -1,0 +1,97 @@
+"""The findings table: what was found in which study, by which model."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
+
+from inference.findings import Code, Score
+from inference.records import FindingRecord, Region, SegmentReference, code_of, measurement_of
+from inference.tables import findings
+from storage.sql.engine import reading, writing
+
+
+def add_findings(connection: Connection, records: Sequence[FindingRecord]) -> None:
+    """Insert the rows of one report, in the transaction of `connection`."""
+    if records:
+        connection.execute(insert(findings), [_row(record) for record in records])
+
+
+class SqlFindings:
+    """Reads findings, and rebuilds them from reports."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of_study(self, study: str) -> tuple[FindingRecord, ...]:
+        """All findings of a study, oldest report first, in the order of each report."""
+        query = select(findings).where(findings.c.study_uid == study).order_by(findings.c.id)
+        with reading(self._engine) as connection:
+            return tuple(_record(row) for row in connection.execute(query).mappings())
+
+    def studies_with(self, code: str, min_score: float | None = None) -> tuple[str, ...]:
+        """Study Instance UIDs in which the finding of this code value is present, by at least this score."""
+        query = select(findings.c.study_uid).distinct().order_by(findings.c.study_uid)
+        query = query.where(findings.c.code_value == code, findings.c.presence == "present")
+        if min_score is not None:
+            query = query.where(findings.c.score >= min_score)
+        with reading(self._engine) as connection:
+            return tuple(connection.scalars(query))
+
+    def replace_report(self, result: str, records: Sequence[FindingRecord]) -> None:
+        """Make the rows of the report `result` these: used when the index is rebuilt from the objects."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(findings).where(findings.c.result_uid == result))
+            add_findings(connection, records)
+
+
+def _row(record: FindingRecord) -> dict[str, Any]:
+    values = asdict(record)
+    first = record.measurements[0] if record.measurements else None
+    return {
+        "work_item_uid": record.work_item,
+        "study_uid": record.study,
+        "series_uid": record.series,
+        "result_uid": record.result,
+        "model": record.model,
+        "model_version": record.version,
+        "key": record.key,
+        "tracking_uid": record.tracking_uid,
+        "code_value": record.code.value,
+        "code_scheme": record.code.scheme,
+        "code_meaning": record.code.meaning,
+        "presence": record.presence,
+        "score": record.score.value if record.score else None,
+        "score_concept": asdict(record.score.concept) if record.score else None,
+        "value": first.value if first else None,
+        "unit": first.unit.value if first else None,
+        **{name: values[name] for name in ("site", "laterality", "measurements", "region", "segment")},
+        "note": record.note,
+        "flags": list(record.flags),
+    }
+
+
+def _record(row: RowMapping) -> FindingRecord:
+    concept = code_of(row["score_concept"])
+    region, segment = row["region"], row["segment"]
+    return FindingRecord(
+        work_item=row["work_item_uid"],
+        study=row["study_uid"],
+        series=row["series_uid"],
+        result=row["result_uid"],
+        model=row["model"],
+        version=row["model_version"],
+        key=row["key"],
+        tracking_uid=row["tracking_uid"],
+        code=Code(row["code_value"], row["code_scheme"], row["code_meaning"]),
+        presence=row["presence"],
+        site=code_of(row["site"]),
+        laterality=code_of(row["laterality"]),
+        score=Score(row["score"], concept) if concept else None,
+        measurements=tuple(measurement_of(value) for value in row["measurements"]),
+        region=Region(**{**region, "points": tuple(region["points"])}) if region else None,
+        segment=SegmentReference(**segment) if segment else None,
+        note=row["note"],
+        flags=tuple(row["flags"]),
+    )

@@ -1,0 +1,37 @@
+"""Result objects as bytes: no clock, no chance, so that every run of a work item writes the same ones."""
+
+from datetime import datetime
+from io import BytesIO
+
+from pydicom import Dataset
+
+from inference.uids import uid_from
+
+IMPLEMENTATION_CLASS = uid_from("isocenter", "implementation")
+IMPLEMENTATION_VERSION = "ISOCENTER"
+
+
+def encoded(result: Dataset, at: datetime) -> bytes:
+    """The Part 10 file of a result whose dates and times all say `at`.
+
+    Times are local as all times in DICOM (PS3.3 C.12.1.1.8): at the offset that the images name, else at that
+    of this machine.
+    """
+    local = _local(at, result.get("TimezoneOffsetFromUTC"))
+    date, time = f"{local:%Y%m%d}", f"{local:%H%M%S.%f}"
+    for name in ("InstanceCreation", "Content", "Series"):
+        setattr(result, f"{name}Date", date)
+        setattr(result, f"{name}Time", time)
+    # The last one is highdicom itself; those before it tell when the images were acquired.
+    result.ContributingEquipmentSequence[-1].ContributionDateTime = date + time
+    result.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS
+    result.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    buffer = BytesIO()
+    result.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _local(at: datetime, offset: str | None) -> datetime:
+    if not offset:
+        return at.astimezone()
+    return at.astimezone(datetime.strptime(offset, "%z").tzinfo)

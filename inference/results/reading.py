@@ -1,0 +1,154 @@
+"""Reads finding records back from a report of ours: the objects are the truth, the rows an index."""
+
+from collections.abc import Iterator, Sequence
+
+from pydicom import Dataset
+
+from inference.findings import Code, Measurement, Presence, Score
+from inference.records import FindingRecord, Region, SegmentReference
+from inference.results.coding import CERTAINTIES, PRESENCES, SCORE_UNIT
+from inference.results.context import SEGMENTATION_STORAGE, UPS_PUSH
+from inference.results.report import FLAG
+from inference.results.rows import decimal
+
+
+def is_report(sr: Dataset) -> bool:
+    """Whether this is a report that a work item of ours made."""
+    steps = sr.get("ReferencedPerformedProcedureStepSequence") or ()
+    return any(step.get("ReferencedSOPClassUID") == UPS_PUSH for step in steps) and bool(_groups(sr))
+
+
+def read_findings(sr: Dataset) -> list[FindingRecord]:
+    """The finding records that the report was made from, equal to those in every field.
+
+    Args:
+        sr: a report for which `is_report` holds.
+    """
+    series = _source_series(sr)
+    return [_record(group, sr, series) for group in _groups(sr)]
+
+
+def _record(group: Dataset, sr: Dataset, series: str) -> FindingRecord:
+    items = group.ContentSequence
+    code = _code(_one(items, "121071"))
+    site = _item(items, "363698007")
+    comments = [item.TextValue for item in items if _name(item).value == "121106"]
+    return FindingRecord(
+        work_item=sr.ReferencedPerformedProcedureStepSequence[0].ReferencedSOPInstanceUID,
+        study=sr.StudyInstanceUID,
+        series=series,
+        result=sr.SOPInstanceUID,
+        model=_one(items, "111001").TextValue,
+        version=_one(items, "111003").TextValue,
+        key=_one(items, "112039").TextValue,
+        tracking_uid=_one(items, "112040").UID,
+        code=code,
+        presence=_presence(items, code),
+        site=_code(site) if site else None,
+        laterality=_modifier(site, "272741003") if site else None,
+        score=next((_score(item) for item in items if _is_score(item)), None),
+        measurements=tuple(_measurement(item) for item in items if _is_measurement(item)),
+        region=_region(items),
+        segment=_segment(items),
+        note=next((text for text in comments if not text.startswith(FLAG)), ""),
+        flags=tuple(text.removeprefix(FLAG) for text in comments if text.startswith(FLAG)),
+    )
+
+
+def _groups(sr: Dataset) -> list[Dataset]:
+    containers = (item for item in sr.get("ContentSequence", ()) if _name(item).value == "126010")
+    return [group for each in containers for group in each.ContentSequence if _name(group).value == "125007"]
+
+
+def _source_series(sr: Dataset) -> str:
+    for series in _evidence(sr):
+        if series.ReferencedSOPSequence[0].ReferencedSOPClassUID != SEGMENTATION_STORAGE:
+            return str(series.SeriesInstanceUID)
+    raise ValueError(f"report {sr.SOPInstanceUID} names no images")
+
+
+def _evidence(sr: Dataset) -> Iterator[Dataset]:
+    for study in sr.get("CurrentRequestedProcedureEvidenceSequence", ()):
+        yield from study.ReferencedSeriesSequence
+
+
+def _item(items: Sequence[Dataset], name: str) -> Dataset | None:
+    return next((item for item in items if _name(item).value == name), None)
+
+
+def _one(items: Sequence[Dataset], name: str) -> Dataset:
+    item = _item(items, name)
+    if item is None:
+        raise ValueError(f"a measurement group has no {name}")
+    return item
+
+
+def _name(item: Dataset) -> Code:
+    return _as_code(item.ConceptNameCodeSequence[0])
+
+
+def _code(item: Dataset) -> Code:
+    return _as_code(item.ConceptCodeSequence[0])
+
+
+def _as_code(item: Dataset) -> Code:
+    return Code(item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning)
+
+
+def _presence(items: Sequence[Dataset], code: Code) -> Presence:
+    stated = [_code(item).value for item in items if item.ValueType == "CODE" and _name(item) == code]
+    return next((presence for presence, value in PRESENCES.items() if value.value in stated), "not stated")
+
+
+def _modifier(item: Dataset, name: str) -> Code | None:
+    modifier = _item(item.get("ContentSequence", ()), name)
+    return _code(modifier) if modifier else None
+
+
+def _unit(item: Dataset) -> Code:
+    return _as_code(item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0])
+
+
+def _value(item: Dataset) -> float:
+    return float(item.MeasuredValueSequence[0].NumericValue)
+
+
+def _is_score(item: Dataset) -> bool:
+    if item.ValueType != "NUM":
+        return False
+    name = _name(item)
+    return (name.value, name.scheme) in CERTAINTIES or _unit(item) == SCORE_UNIT
+
+
+def _is_measurement(item: Dataset) -> bool:
+    return item.ValueType == "NUM" and not _is_score(item)
+
+
+def _score(item: Dataset) -> Score:
+    factor = 1.0 if _unit(item) == SCORE_UNIT else 0.01
+    return Score(decimal(_value(item) * factor), _name(item))
+
+
+def _measurement(item: Dataset) -> Measurement:
+    derivation, method = _modifier(item, "121401"), _modifier(item, "370129005")
+    return Measurement(_name(item), _value(item), _unit(item), derivation, method)
+
+
+def _region(items: Sequence[Dataset]) -> Region | None:
+    item = _item(items, "111030")
+    if item is None:
+        return None
+    image = item.ContentSequence[0].ReferencedSOPSequence[0]
+    frame = int(image.get("ReferencedFrameNumber", 1))
+    points = tuple(float(value) for value in item.GraphicData)
+    if item.GraphicType == "POINT":
+        return Region("point", image.ReferencedSOPInstanceUID, frame, points)
+    return Region("box", image.ReferencedSOPInstanceUID, frame, (*points[:2], *points[4:6]))
+
+
+def _segment(items: Sequence[Dataset]) -> SegmentReference | None:
+    item = _item(items, "121191")
+    if item is None:
+        return None
+    reference = item.ReferencedSOPSequence[0]
+    return SegmentReference(reference.ReferencedSOPInstanceUID, int(reference.ReferencedSegmentNumber))

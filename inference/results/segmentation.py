@@ -1,0 +1,88 @@
+"""A Segmentation (PS3.3 A.51): the masks of an analysis as binary segments over the images they came from."""
+
+from collections.abc import Sequence
+
+import highdicom as hd
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from inference.findings import Analysis, ModelIdentity, Segment
+from inference.results.coding import concept, segment_algorithm
+from inference.results.context import ResultContext, equipment
+
+SERIES_NUMBER = 900
+
+
+def segmentation(analysis: Analysis, images: Sequence[Dataset], context: ResultContext) -> Dataset:
+    """The masks of `analysis` as a BINARY segmentation; frames exist only where a segment has pixels.
+
+    Args:
+        analysis: with at least one segment that is not empty.
+        images: the headers of the images in `analysis.frames`, each once, in that order: any number of
+            single-frame images or one multi-frame image.
+        context: where the UIDs and times come from.
+
+    Raises:
+        ValueError: the frames are neither those of single-frame images nor of one multi-frame image.
+    """
+    result = hd.seg.Segmentation(
+        source_images=images,
+        pixel_array=_masks(analysis, images),
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_described(segment, analysis.model, context) for segment in analysis.segments],
+        series_instance_uid=context.uid("SEG series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=context.segmentation,
+        instance_number=1,
+        content_label="AI_SEGMENTATION",
+        content_description=analysis.model.title,
+        content_creator_name=None,
+        series_description=f"{analysis.model.title}: masks"[:64],
+        specific_character_set="ISO_IR 192",
+        **equipment(analysis.model),
+    )
+    return _with_own_dimensions(result, context)
+
+
+def _masks(analysis: Analysis, images: Sequence[Dataset]) -> npt.NDArray[np.uint8]:
+    """One channel per segment: [frame, row, column, segment], frames as in the images."""
+    frames = len(analysis.frames)
+    if len(images) == frames:
+        places = list(range(frames))
+    elif len(images) == 1:
+        frames = int(images[0].NumberOfFrames)
+        places = [source.frame - 1 for source in analysis.frames]
+    else:
+        raise ValueError("masks lie over single-frame images or over one multi-frame image")
+    rows, columns = analysis.segments[0].labels.shape[1:]
+    masks = np.zeros((frames, rows, columns, len(analysis.segments)), dtype=np.uint8)
+    for channel, segment in enumerate(analysis.segments):
+        masks[places, :, :, channel] = np.isin(segment.labels, segment.values)
+    return masks
+
+
+def _described(segment: Segment, model: ModelIdentity, context: ResultContext) -> hd.seg.SegmentDescription:
+    described = hd.seg.SegmentDescription(
+        segment_number=segment.number,
+        segment_label=segment.label[:64],
+        segmented_property_category=concept(segment.category),
+        segmented_property_type=concept(segment.type),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=segment_algorithm(model),
+        tracking_uid=context.uid("segment", str(segment.number)),
+        tracking_id=segment.label,
+        display_color=hd.color.CIELabColor.from_rgb(*segment.colour),
+    )
+    if segment.laterality is not None:
+        # Modifiers lie within the item of the property type (PS3.3 C.8.20.4).
+        kind = described.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [concept(segment.laterality)]
+    return described
+
+
+def _with_own_dimensions(result: Dataset, context: ResultContext) -> Dataset:
+    uid = context.uid("SEG dimensions")
+    for item in (*result.DimensionOrganizationSequence, *result.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
+    return result

@@ -1,0 +1,125 @@
+"""Headers of the source images as data sets: what result objects copy from them, and no more."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydicom import Dataset, config
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.valuerep import validate_value
+
+# Patient, Patient Study and General Study Modules (PS3.3 C.7.1.1, C.7.2).
+PATIENT_AND_STUDY = (
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "TypeOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "PatientBirthDate",
+    "PatientBirthTime",
+    "PatientSex",
+    "OtherPatientIDsSequence",
+    "EthnicGroup",
+    "PatientComments",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+    "IssuerOfAccessionNumberSequence",
+    "StudyDescription",
+    "TimezoneOffsetFromUTC",
+)
+IMAGE = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "InstanceNumber",
+    "Modality",
+    "ImageType",
+    "Manufacturer",
+    "Rows",
+    "Columns",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "NumberOfFrames",
+    "DimensionOrganizationSequence",
+    "DimensionIndexSequence",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
+# Type 2 in the objects we write (PS3.3 C.7.1.1, C.7.2.1): empty where the images do not say.
+EMPTY_WHEN_MISSING = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+    "Manufacturer",
+)
+_TAGS = {f"{tag_for_keyword(keyword):08X}" for keyword in (*PATIENT_AND_STUDY, *IMAGE)}
+_SEXES = ("M", "F", "O")
+
+
+def source_images(headers: Iterable[bytes]) -> list[Dataset]:
+    """Data sets without pixels from stored headers (DICOM JSON model, PS3.18 F, UTF-8)."""
+    return [source_image(json.loads(header)) for header in headers]
+
+
+def source_image(attributes: Mapping[str, Any]) -> Dataset:
+    """What results take over from one image.
+
+    Dates, codes and UIDs that break the standard's rules are left out: lenient in, strict out. Text is kept.
+    """
+    kept = {tag: element for tag, element in attributes.items() if tag in _TAGS and _usable(element)}
+    dataset = Dataset.from_json(kept)
+    # The JSON is UTF-8 whatever the image was written in, and so are the objects made from it.
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    if dataset.get("PatientSex") not in _SEXES:
+        dataset.PatientSex = ""
+    for keyword in EMPTY_WHEN_MISSING:
+        if keyword not in dataset:
+            setattr(dataset, keyword, None)
+    return dataset
+
+
+def named(attributes: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Values by keyword, for people and rules; elements without a keyword or inline value are left out."""
+    return {
+        keyword: element.get("Value", [])
+        for tag, element in attributes.items()
+        if (keyword := keyword_for_tag(int(tag, 16))) and "BulkDataURI" not in element
+    }
+
+
+def _usable(element: Mapping[str, Any]) -> bool:
+    if "BulkDataURI" in element:
+        return False
+    if element["vr"] not in {"AS", "CS", "DA", "TM", "UI"}:
+        return True
+    return all(_valid(element["vr"], value) for value in element.get("Value", []))
+
+
+def _valid(vr: str, value: object) -> bool:
+    try:
+        validate_value(vr, value, config.RAISE)
+    except ValueError:
+        return False
+    return True
