@@ -100,6 +100,8 @@ class Finding:
     """Number of the `Segment` this finding is about."""
     note: str = ""
     """A sentence for the reader, from the card."""
+    source: SourceFrame | None = None
+    """The frame it is about, when it is about one and `geometry` does not say which."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

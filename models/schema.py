@@ -5,10 +5,10 @@ Keys may be added in later versions; those that exist keep their meaning within 
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydicom.datadict import tag_for_keyword
 
 Text = Annotated[str, Field(min_length=1)]
-UnitInterval = Annotated[float, Field(ge=0, le=1)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -59,6 +59,13 @@ class AttributeRule(Table):
     min: float | None = None
     max: float | None = None
     missing: Literal["accept", "refuse"] = "refuse"
+
+    @field_validator("keyword")
+    @classmethod
+    def _known(cls, keyword: str) -> str:
+        if tag_for_keyword(keyword) is None:
+            raise ValueError(f"{keyword!r} is no attribute of PS3.6")
+        return keyword
 
 
 class AppliesTo(Table):
@@ -119,9 +126,11 @@ class Resize(Table):
 class ImageInput(Table):
     """`[[inputs]]` of kind `image`: the pixels.
 
-    Steps in this order: values → resize → divide_by → mean and std → channels → layout → dtype. Volumes are
-    brought into the canonical frame first: slices from feet to head, rows from anterior to posterior, columns
-    from the patient's right to left (axial).
+    Steps in this order: values → channels → resize → padding → divide_by → mean → std → layout → dtype.
+    Volumes whose `checks.orientation` is stated are brought into the canonical frame first. Axial: slices
+    from feet to head, rows from anterior to posterior, columns from the patient's right to left; coronal:
+    anterior to posterior, head to feet, right to left; sagittal: right to left, head to feet, anterior to
+    posterior.
     """
 
     kind: Literal["image"]
@@ -173,7 +182,7 @@ class Label(Table):
     code: CodeValue | None = None
     site: CodeValue | None = None
     laterality: CodeValue | None = None
-    threshold: UnitInterval = 0.5
+    threshold: float = 0.5
     finding: bool = True
     """False for a class like "No Finding": never reported as present."""
 
@@ -198,6 +207,13 @@ class ScoresOutput(Table):
     score: CodeValue = CERTAINTY
     """What the number may be called."""
     labels: Annotated[tuple[Label, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        for label in self.labels:
+            if self.activation != "none" and not 0 <= label.threshold <= 1:
+                raise ValueError(f"threshold of {label.label!r} is not between 0 and 1")
+        return self
 
 
 class SegmentOf(Table):

@@ -98,7 +98,7 @@ def test_every_problem_is_told_at_once(tmp_path):
         ("1ed18d0d", "xyz", "model.sha256"),
         ('"NCHW"', '"NCDHW"', "neither resized"),
         ("mean = [0.485]", "mean = [0.485, 0.4]", "mean needs one number per channel (1)"),
-        ("threshold = 0.5", "threshold = 1.5", "less than or equal to 1"),
+        ("threshold = 0.5", "threshold = 1.5", "threshold of 'Infiltration' is not between 0 and 1"),
         ("threshold = 0.5", "threshold = nan", "finite number"),
         ('scope = "instance"', 'scope = "series"', "go together"),
         (
