@@ -1,0 +1,63 @@
+"""The command line. A user's mistake ends in one line that names it, never in a traceback."""
+
+import importlib
+import sys
+from importlib.metadata import version
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from isocenter.settings import SettingsError
+from isocenter.supervisor import PartFailed
+from storage.errors import StorageError
+
+# Imported when called: `isocenter --help` must not wait for onnxruntime.
+COMMANDS = {
+    "serve": "isocenter.commands.run",
+    "node": "isocenter.commands.run",
+    "web": "isocenter.commands.run",
+    "worker": "isocenter.commands.run",
+    "scheduler": "isocenter.commands.run",
+    "demo": "isocenter.commands.demo",
+    "send": "isocenter.commands.exchange",
+    "import": "isocenter.commands.exchange",
+    "reindex": "isocenter.commands.upkeep",
+    "doctor": "isocenter.commands.upkeep",
+    "migrate": "isocenter.commands.upkeep",
+    "models": "isocenter.commands.inference",
+    "work": "isocenter.commands.inference",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(
+            importlib.import_module(COMMANDS[cmd_name]), cmd_name + ("_" if cmd_name == "import" else "")
+        )
+        return command
+
+
+@click.group(cls=_Commands)
+@click.version_option(version("isocenter"))
+def isocenter() -> None:
+    """A DICOM archive that runs AI models on what arrives and shows radiologists what they found.
+
+    `isocenter serve` starts everything on this machine; settings come from --config, ISOCENTER_* and options.
+    """
+
+
+def main() -> None:
+    """Run the command line; the exit code is 1 for what went wrong and 2 for what was asked wrongly."""
+    try:
+        isocenter(prog_name="isocenter", standalone_mode=True)
+    except (SettingsError, StorageError, PartFailed) as error:
+        sys.exit(f"isocenter: {error}")
+    except SQLAlchemyError as error:
+        sys.exit(f"isocenter: the database does not answer or refuses: {str(error).splitlines()[0]}")
+    except OSError as error:
+        sys.exit(f"isocenter: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")

@@ -1,0 +1,1 @@
+"""The commands of `isocenter`, one module for each group of them."""

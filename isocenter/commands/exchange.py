@@ -1,0 +1,101 @@
+"""Commands that move objects: to another node, or from a folder into the archive."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from isocenter.commands.console import err, out, print_json, print_table, progress
+from isocenter.commands.options import with_settings
+from isocenter.settings import Settings
+from storage.archive import Delivery
+from storage.instances import Accepted, Origin, Refused
+from storage.spool import Spool, SpoolFile
+
+BATCH = 64
+CHUNK = 1 << 20
+
+_paths = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def files_below(paths: Iterable[Path]) -> list[Path]:
+    """Every file among `paths` and in the folders among them, in order of their names."""
+    found: list[Path] = []
+    for path in paths:
+        found += sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    return found
+
+
+@click.command()
+@_paths
+@click.option(
+    "--to", "address", default="127.0.0.1:11112", show_default=True, help="HOST:PORT of the receiver."
+)
+@click.option("--called", default="ISOCENTER", show_default=True, help="AE title of the receiver.")
+@click.option("--calling", default="ISOCENTER-SCU", show_default=True, help="Our AE title.")
+@_as_json
+def send(paths: tuple[Path, ...], address: str, called: str, calling: str, *, as_json: bool) -> None:
+    """Send DICOM files to a node with C-STORE, data sets unchanged."""
+    from dicom_node import send as scu  # noqa: PLC0415 - pynetdicom is slow to import
+
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise click.UsageError(f"--to must be HOST:PORT, not {address!r}")
+    files = files_below(paths)
+    with progress() as bar:
+        task = bar.add_task(f"sending to {called}", total=len(files))
+        results = scu.send(files, host, int(port), called, calling, progress=lambda _: bar.advance(task))
+    failed = [each for each in results if not each.stored]
+    if as_json:
+        print_json([{"file": str(r.path), "stored": r.stored, "reason": r.reason} for r in results])
+    else:
+        out.print(f"{len(results) - len(failed)} of {len(results)} stored")
+        if failed:
+            print_table(("file", "reason"), [(each.path, each.reason) for each in failed])
+    raise SystemExit(1 if failed else 0)
+
+
+def _spooled(path: Path, spool: Spool) -> SpoolFile:
+    file = spool.new()
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK):
+            file.write(chunk)
+    return file
+
+
+def _import(files: list[Path], spool: Spool, delivery: Delivery) -> Iterator[tuple[Path, Accepted | Refused]]:
+    for start in range(0, len(files), BATCH):
+        group = files[start : start + BATCH]
+        yield from zip(group, delivery.ingest_many([_spooled(path, spool) for path in group]), strict=True)
+
+
+@click.command(name="import")
+@_paths
+@with_settings()
+@_as_json
+def import_(settings: Settings, paths: tuple[Path, ...], *, as_json: bool) -> None:
+    """Store DICOM files straight into the archive; nothing needs to run."""
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    files = files_below(paths)
+    refused: list[tuple[Path, str]] = []
+    counts: Counter[str] = Counter()
+    with open_services(settings) as services, progress() as bar:
+        task = bar.add_task("importing", total=len(files))
+        with services.archive.delivery(Origin("import", peer="isocenter import")) as delivery:
+            for path, outcome in _import(files, services.spool, delivery):
+                bar.advance(task)
+                if isinstance(outcome, Refused):
+                    refused.append((path, str(outcome.error)))
+                else:
+                    counts["known" if outcome.duplicate else "stored"] += 1
+    if as_json:
+        print_json({**counts, "refused": [{"file": str(path), "reason": reason} for path, reason in refused]})
+    else:
+        out.print(f"{counts['stored']} stored, {counts['known']} were there already, {len(refused)} refused")
+        if refused:
+            print_table(("file", "reason"), refused)
+            err.print("Refused files were not changed and are where they were.")
+    raise SystemExit(1 if refused else 0)

@@ -1,0 +1,147 @@
+"""Commands that run until they are stopped: the whole system, or one of its parts."""
+
+import logging
+import threading
+from contextlib import ExitStack
+
+import click
+
+from isocenter import migrations
+from isocenter.commands.options import with_settings
+from isocenter.part import say_ready, stop_with_supervisor, until_stopped
+from isocenter.settings import Settings
+from isocenter.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+_supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop when standard input closes.")
+
+
+def parts_of(settings: Settings) -> tuple[str, ...]:
+    """The processes of one machine; with `memory://` the worker plans its own work."""
+    if not settings.inference.enabled:
+        return ("node", "web")
+    return ("node", "web", "worker") if in_process(settings) else ("node", "web", "worker", "scheduler")
+
+
+def in_process(settings: Settings) -> bool:
+    """Whether messages stay inside one process."""
+    return settings.broker.url.startswith("memory:")
+
+
+@click.command()
+@with_settings("--dicom-port", "--http-port", "--host", "--aet", for_children=True)
+def serve(settings: Settings, environment: dict[str, str]) -> None:
+    """Run everything on this machine: DICOM node, web server, worker.
+
+    Prints `ready dicom=HOST:PORT http=URL` when everything listens. Ctrl-C finishes what was begun and stops.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    migrations.upgrade(settings.index_url)
+    with until_stopped() as stopped:
+        supervisor = Supervisor(parts_of(settings), environment)
+        facts = supervisor.start()
+        try:
+            say_ready(dicom=facts["dicom"], http=facts["http"])
+            supervisor.watch(stopped.is_set)
+        finally:
+            supervisor.stop()
+
+
+@click.command()
+@with_settings("--dicom-port", "--host", "--aet")
+@_supervised
+def node(settings: Settings, *, supervised: bool) -> None:
+    """Run the DICOM node alone (C-ECHO, C-STORE)."""
+    from dicom_node.node import Node  # noqa: PLC0415 - each part imports only what it runs
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    with until_stopped() as stopped, open_services(settings) as services:
+        if supervised:
+            stop_with_supervisor()
+        edge = Node(
+            services.archive,
+            services.spool,
+            aet=settings.node.aet,
+            host=settings.node.host or settings.host,
+            port=settings.node.port,
+            peers=tuple((peer.aet, peer.host) for peer in settings.node.peers),
+            require_known_peers=settings.node.require_known_peers,
+            require_called_aet=settings.node.require_called_aet,
+            max_associations=settings.node.max_associations,
+            private_sop_classes=settings.node.private_sop_classes,
+        )
+        port = edge.start()
+        say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
+        stopped.wait()
+        edge.stop()
+
+
+@click.command()
+@with_settings("--http-port", "--host")
+@_supervised
+def web(settings: Settings, *, supervised: bool) -> None:
+    """Run the web server alone (DICOMweb, pages, metrics)."""
+    from isocenter.http import create_app, listening_socket, run_http  # noqa: PLC0415
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    host = settings.web.host or settings.host
+    with open_services(settings) as services, listening_socket(host, settings.web.port) as listening:
+        if supervised:
+            stop_with_supervisor()
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{listening.getsockname()[1]}"
+        run_http(create_app(services), listening, on_ready=lambda: say_ready(http=url))
+
+
+@click.command()
+@with_settings()
+@_supervised
+def worker(settings: Settings, *, supervised: bool) -> None:
+    """Run a worker: a Celery worker that runs models on work items.
+
+    With the `memory://` broker it plans the work as well; otherwise run `isocenter scheduler` beside it.
+    """
+    from isocenter.scheduler import Scheduler  # noqa: PLC0415
+    from isocenter.services import open_services  # noqa: PLC0415
+    from isocenter.worker import celery_app, hinter, run_worker  # noqa: PLC0415
+
+    with open_services(settings) as services, ExitStack() as stack:
+        app = celery_app(settings.broker.url)
+        if in_process(settings):
+            planner = Scheduler(services.triggers(), services.work, hinter(app))
+            stopped = threading.Event()
+            thread = threading.Thread(target=planner.run, args=(stopped,), name="scheduler")
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(stopped.set)
+        if supervised:
+            stop_with_supervisor()
+        code = run_worker(
+            app,
+            services.pipeline().run,
+            on_ready=lambda: say_ready(worker="yes"),
+            log_level=settings.log_level,
+        )
+    raise SystemExit(code)
+
+
+@click.command()
+@with_settings()
+@_supervised
+def scheduler(settings: Settings, *, supervised: bool) -> None:
+    """Run the scheduler: decides which models run on what arrived, and tells the workers."""
+    from isocenter.scheduler import Scheduler  # noqa: PLC0415
+    from isocenter.services import open_services  # noqa: PLC0415
+    from isocenter.worker import celery_app, hinter  # noqa: PLC0415
+
+    if in_process(settings):
+        raise click.UsageError(
+            "with broker.url = memory:// the worker plans its own work; set it (ISOCENTER_BROKER__URL)"
+            " to redis://… or amqp://… to run the scheduler as a process of its own"
+        )
+    with until_stopped() as stopped, open_services(settings) as services:
+        if supervised:
+            stop_with_supervisor()
+        say_ready(scheduler="yes")
+        Scheduler(services.triggers(), services.work, hinter(celery_app(settings.broker.url))).run(stopped)

@@ -1,0 +1,113 @@
+"""Commands for the person who keeps the system running."""
+
+from collections.abc import Callable
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from isocenter import migrations
+from isocenter.commands.console import out, print_json, print_table
+from isocenter.commands.options import with_settings
+from isocenter.settings import Settings, SettingsError
+from storage.errors import StorageError
+
+
+@click.command()
+@with_settings()
+def migrate(settings: Settings) -> None:
+    """Bring the database to this version's schema."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    migrations.upgrade(settings.index_url)
+    out.print("the database is at this version's schema")
+
+
+@click.command()
+@with_settings()
+def reindex(settings: Settings) -> None:
+    """Rebuild the index from the stored objects alone.
+
+    The index must be empty: point index.url at a new database, or move index.sqlite away while nothing runs.
+    """
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    with open_services(settings) as services:
+        report = services.reindex()
+    print_table(("objects", "indexed", "refused"), [(report.objects, report.indexed, len(report.refused))])
+    for name, reason in report.refused:
+        out.print(f"{name}: {reason}", markup=False)
+    raise SystemExit(1 if report.refused else 0)
+
+
+def _database(settings: Settings) -> str:
+    from storage.sql.engine import connect  # noqa: PLC0415
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    engine = connect(settings.index_url)
+    try:
+        if engine.dialect.name != "sqlite" and not migrations.is_current(engine):
+            raise SettingsError("schema of another version: run `isocenter migrate`")
+        return str(engine.url.render_as_string(hide_password=True))
+    finally:
+        engine.dispose()
+
+
+def _blobs(settings: Settings) -> str:
+    from isocenter.services import blobs_for  # noqa: PLC0415
+
+    blobs_for(settings).health()
+    s3 = settings.storage.s3
+    return (
+        f"{s3.endpoint}/{s3.bucket}" if settings.storage.blobs == "s3" and s3 else str(settings.objects_dir)
+    )
+
+
+def _broker(settings: Settings) -> str:
+    from isocenter.worker import celery_app  # noqa: PLC0415
+
+    with celery_app(settings.broker.url).connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=5)
+        return str(connection.as_uri())
+
+
+def _models(settings: Settings) -> str:
+    from isocenter.services import catalog_for  # noqa: PLC0415
+
+    catalog = catalog_for(settings)
+    if broken := catalog.broken():
+        raise SettingsError("; ".join(f"{folder}: {reason}" for folder, reason in broken.items()))
+    return ", ".join(f"{card.name} {card.version}" for card in catalog.cards()) or "none"
+
+
+def _runtime(_: Settings) -> str:
+    import onnxruntime  # noqa: PLC0415 - half a second
+
+    return f"onnxruntime {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}"
+
+
+CHECKS: dict[str, Callable[[Settings], str]] = {
+    "database": _database,
+    "objects": _blobs,
+    "broker": _broker,
+    "models": _models,
+    "runtime": _runtime,
+}
+
+
+@click.command()
+@with_settings()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def doctor(settings: Settings, *, as_json: bool) -> None:
+    """Check everything this installation needs, and say what is wrong."""
+    rows: list[dict[str, object]] = []
+    for name, check in CHECKS.items():
+        try:
+            rows.append({"check": name, "ok": True, "detail": check(settings)})
+        except (SettingsError, StorageError, SQLAlchemyError, OSError, ValueError) as error:
+            rows.append({"check": name, "ok": False, "detail": str(error).splitlines()[0]})
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(
+            ("check", "", ""), [(r["check"], "ok" if r["ok"] else "FAILED", r["detail"]) for r in rows]
+        )
+    raise SystemExit(0 if all(row["ok"] for row in rows) else 1)

@@ -1,0 +1,162 @@
+"""The HTTP application: DICOMweb, pages, health and metrics in one place."""
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dicomweb.overlay import overlay_router
+from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
+from isocenter.metrics import registry_for
+from isocenter.services import Services
+from isocenter.settings import Settings
+from storage.errors import StorageError
+from webui.pages import pages_router, static_files
+
+log = logging.getLogger(__name__)
+
+DICOMWEB = "/dicom-web"
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+DESCRIPTION = """DICOMweb (PS3.18) on a DICOM archive that runs AI models on what arrives.
+
+DICOMweb root: `/dicom-web`; WADO-URI: `/wado`; health: `/healthz`, `/readyz`; metrics: `/metrics`."""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The whole HTTP edge over `services`."""
+    settings = services.settings
+    app = FastAPI(
+        title="Isocenter",
+        version=version("isocenter"),
+        description=DESCRIPTION,
+        docs_url=None,  # the interactive page of the framework loads scripts from elsewhere
+        redoc_url=None,
+    )
+    base_url = settings.web.base_url + DICOMWEB if settings.web.base_url else None
+    app.include_router(dicomweb_router(services.archive, services.spool, base_url=base_url), prefix=DICOMWEB)
+    app.include_router(wado_uri_router(services.archive), prefix="/wado")
+    app.include_router(overlay_router(services.archive))
+    app.include_router(pages_router(services.archive, services.work, services.findings, dicomweb=DICOMWEB))
+    app.mount("/static", static_files())
+    add_error_handlers(app)
+    _add_health(app, services)
+    app.add_middleware(SecurityHeaders)
+    if settings.web.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.web.cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Accept", "Authorization", "Content-Type", "If-None-Match", "Range"],
+            expose_headers=["Content-Range", "ETag", "Warning"],
+        )
+    if hosts := _allowed_hosts(settings):
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    return app
+
+
+def _allowed_hosts(settings: Settings) -> list[str]:
+    """On loopback only names of this machine, so that no web page elsewhere reaches us by DNS rebinding."""
+    host = settings.web.host or settings.host
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    outside = urlsplit(settings.web.base_url).hostname
+    return ["localhost", "127.0.0.1", "[::1]", host, *([outside] if outside else [])] if loopback else []
+
+
+class SecurityHeaders:
+    """ASGI middleware that adds what browsers need to be told; touches no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def _add_health(app: FastAPI, services: Services) -> None:
+    registry = registry_for(services.archive, services.work)
+
+    @app.get("/healthz", tags=["health"], response_class=PlainTextResponse, summary="This process is alive")
+    def alive() -> str:
+        return "alive\n"
+
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        summary="Database and blob store answer",
+        responses={503: {"description": "One of them does not; `reason` says which"}},
+    )
+    def ready() -> JSONResponse:
+        try:
+            services.archive.health()
+        except StorageError as error:
+            return JSONResponse({"ready": False, "reason": str(error)}, status_code=503)
+        return JSONResponse({"ready": True})
+
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+    )
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket that listens on `host`:`port`; port 0 picks a free one.
+
+    Raises:
+        OSError: the address is in use or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def run_http(app: FastAPI, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=65536,
+    )
+    _Server(config, on_ready).run(sockets=[listening])

@@ -1,0 +1,54 @@
+"""What every long-running command shares: logging, one ready line, a stop that finishes what was begun."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def configure_logging(level: str) -> None:
+    """Log lines on standard error; standard output belongs to answers and the ready line."""
+    logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
+    logging.captureWarnings(capture=True)
+
+
+def say_ready(**facts: str) -> None:
+    """Print `ready key=value …`, the line that supervisors and scripts wait for."""
+    words = [f"{key}={value}" for key, value in facts.items()]
+    print("ready", *words, flush=True)  # noqa: T201 - standard output is where it is waited for
+
+
+def stop_with_supervisor() -> None:
+    """End this process gracefully when standard input closes: its supervisor is gone."""
+
+    def watch() -> None:
+        # Not sys.stdin: a buffered reader's lock, held by a daemon thread, aborts the interpreter's end.
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="with-supervisor", daemon=True).start()
+
+
+@contextlib.contextmanager
+def until_stopped() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    stopped = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,58 @@
+"""Turns what arrived into work, and sends the hints that workers wait for.
+
+A hint may be lost and may come twice: the work items are in the database, and whatever is due and not yet
+taken is hinted again (design promise 6).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+HINT_AGAIN_SECONDS = 30.0
+
+
+class _Triggers(Protocol):
+    def poll(self) -> list[str]: ...
+
+
+class _Work(Protocol):
+    def due(self) -> Iterable[str]: ...
+
+
+class Scheduler:
+    """Polls the triggers and hints what is due; one or many may run."""
+
+    def __init__(self, triggers: _Triggers, work: _Work, hint: Callable[[str], None]) -> None:
+        self._triggers = triggers
+        self._work = work
+        self._hint = hint
+        self._hinted: dict[str, float] = {}
+
+    def tick(self) -> None:
+        """One round: new work from the triggers, then everything due that was not hinted lately."""
+        self._triggers.poll()
+        now = time.monotonic()
+        due = set(self._work.due())
+        # What is no longer due was taken or has ended: forgetting it lets a later retry be hinted at once.
+        self._hinted = {uid: at for uid, at in self._hinted.items() if uid in due}
+        for uid in due:
+            if now - self._hinted.get(uid, -HINT_AGAIN_SECONDS) >= HINT_AGAIN_SECONDS:
+                self._hint(uid)
+                self._hinted[uid] = now
+
+    def run(self, stopped: threading.Event) -> None:
+        """Tick until `stopped`; a database or broker that does not answer delays, and ends nothing."""
+        troubled = False
+        while not stopped.wait(POLL_SECONDS):
+            try:
+                self.tick()
+                troubled = False
+            except Exception:
+                if not troubled:
+                    log.exception("planning work failed; it goes on when its cause is gone")
+                troubled = True

@@ -1,0 +1,64 @@
+"""The Celery application: its one task runs a work item; the message is a hint, the database is the truth."""
+
+import logging
+from collections.abc import Callable
+
+from celery import Celery
+from celery.signals import worker_ready
+from kombu.exceptions import OperationalError
+
+log = logging.getLogger(__name__)
+
+RUN = "isocenter.run_work_item"
+
+
+def celery_app(broker_url: str) -> Celery:
+    """A Celery application without results: outcomes are rows of the work items."""
+    app = Celery("isocenter", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        broker_connection_max_retries=None,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"socket_connect_timeout": 5},
+        task_default_queue="isocenter.work",
+        task_ignore_result=True,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+def hinter(app: Celery) -> Callable[[str], None]:
+    """A function that tells the workers of a work item; a broker that is away loses nothing but time."""
+
+    def hint(uid: str) -> None:
+        try:
+            app.send_task(RUN, args=[uid], retry=False)
+        except (OperationalError, OSError) as error:
+            log.warning("the broker did not take the hint for work item %s: %s", uid, error)
+
+    return hint
+
+
+def run_worker(
+    app: Celery, run: Callable[[str], object], on_ready: Callable[[], None], log_level: str
+) -> int:
+    """Work until SIGTERM (finishes the item at hand) or SIGQUIT (at once); the exit code.
+
+    One item at a time in this process: ONNX Runtime uses the cores, and the loaded sessions stay warm. More
+    workers are more processes.
+    """
+
+    @app.task(name=RUN)  # type: ignore[untyped-decorator]
+    def run_work_item(uid: str) -> None:
+        run(uid)
+
+    def ready(**_: object) -> None:
+        on_ready()
+
+    worker_ready.connect(ready, weak=False)
+    worker = app.Worker(
+        pool="solo", loglevel=log_level.upper(), without_gossip=True, without_mingle=True, quiet=True
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
