@@ -1,11 +1,20 @@
 """What the archive keeps of an instance beside its bytes, read in one pass with hard limits."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from storage.instances import InstanceKey
+from storage.encoding import Buffer, encoding_of
+from storage.errors import InvalidInstance
+from storage.frames import frame_layout
+from storage.instances import InstanceKey, checked_uid
 from storage.layout import Layout
+from storage.part10 import FileMeta, digest_of, inflated, mapped, read_meta
+from storage.transfer_syntax import known, transfer_syntax
+from storage.walker import Walker
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +41,71 @@ class Header:
     layout: Layout
     warnings: tuple[str, ...]
     """What is wrong in the file, and was read all the same; each names its tag."""
+
+
+def read_header(path: Path) -> Header:
+    """Everything the archive needs to know of a Part 10 file (PS3.10 7), in bounded memory.
+
+    Args:
+        path: a file that nobody shortens meanwhile; a big deflated one needs room beside it.
+
+    Raises:
+        InvalidInstance: it is not a DICOM file, lacks one of the UIDs that identify it, is cut short or not
+            encoded as it says, or exceeds a limit; the message names the tag.
+    """
+    with path.open("rb") as file, mapped(file) as whole:
+        meta = read_meta(whole)
+        with _data_set(file, whole, meta, path.parent) as (buffer, start):
+            attributes, layout, warnings = _walked(buffer, start, meta)
+        return Header(
+            key=_key(attributes),
+            sop_class=_uid(attributes, "00080016", "SOPClassUID"),
+            transfer_syntax=checked_uid(meta.transfer_syntax, "TransferSyntaxUID"),
+            dataset_offset=meta.dataset_offset,
+            size=len(whole),
+            digest=digest_of(file, meta.dataset_offset),
+            json=json.dumps(attributes, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(),
+            attributes=attributes,
+            layout=layout,
+            warnings=(*warnings, *_contradictions(meta, attributes)),
+        )
+
+
+@contextmanager
+def _data_set(file: BinaryIO, whole: Buffer, meta: FileMeta, scratch: Path) -> Iterator[tuple[Buffer, int]]:
+    if not transfer_syntax(meta.transfer_syntax).deflated:
+        yield whole, meta.dataset_offset
+        return
+    with inflated(file, meta.dataset_offset, scratch) as buffer:
+        yield buffer, 0
+
+
+def _walked(buffer: Buffer, start: int, meta: FileMeta) -> tuple[dict[str, Any], Layout, tuple[str, ...]]:
+    syntax = transfer_syntax(meta.transfer_syntax)
+    walker = Walker(buffer, len(buffer))
+    attributes = walker.read(start, encoding_of(syntax))
+    frames = frame_layout(walker.pixel_data, attributes, syntax, walker.extended_offsets, buffer, walker.warn)
+    return attributes, replace(frames, deflated=syntax.deflated, bulk=walker.bulk), walker.warnings
+
+
+def _key(attributes: Mapping[str, Any]) -> InstanceKey:
+    return InstanceKey(
+        _uid(attributes, "0020000D", "StudyInstanceUID"),
+        _uid(attributes, "0020000E", "SeriesInstanceUID"),
+        _uid(attributes, "00080018", "SOPInstanceUID"),
+    )
+
+
+def _uid(attributes: Mapping[str, Any], tag: str, keyword: str) -> str:
+    value = attributes.get(tag, {}).get("Value", [""])[0]
+    if not value:
+        raise InvalidInstance(f"no {keyword} ({tag[:4]},{tag[4:]})")
+    return checked_uid(str(value), keyword)
+
+
+def _contradictions(meta: FileMeta, attributes: Mapping[str, Any]) -> Iterator[str]:
+    if not known(meta.transfer_syntax):
+        yield "(0002,0010): unknown transfer syntax, read as Explicit VR Little Endian"
+    for tag, stated, keyword in (("00080016", meta.sop_class, "0002"), ("00080018", meta.sop, "0003")):
+        if stated and stated != attributes[tag]["Value"][0]:
+            yield f"(0002,{keyword}): {stated[:64]!r} is not what the data set says"

@@ -22,12 +22,12 @@ def _numbers(values: Any = ()) -> "array[int]":
 class Layout:
     """Byte positions inside one stored Part 10 file.
 
-    Offsets count from the first byte of the file; when `deflated` is set they count from the first byte of the
-    inflated data set instead (PS3.5 A.5). Values are as stored: in the byte order of the transfer syntax.
+    Offsets count from the first byte of the file; when `deflated` is set, from the first byte of the inflated
+    data set instead (PS3.5 A.5). Values are as stored: in the byte order of the transfer syntax.
     """
 
     number_of_frames: int = 0
-    """Frames that can be read one by one; 0 without pixel data, 1 for a video stream (PS3.5 8.2.5 and later)."""
+    """Frames that can be read one by one: 0 without pixel data, 1 for a video (PS3.5 8.2.5 and later)."""
     deflated: bool = False
     bulk: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Path of a big value (`7FE00010`, `00880200/0/7FE00010`) → offset and length in bytes.
@@ -67,7 +67,7 @@ class Layout:
         return list(zip(self.fragment_offsets[first:last], self.fragment_lengths[first:last], strict=True))
 
     def bit_offset(self, number: int) -> int:
-        """Bits to skip (0 to 7, from the least significant) before the first pixel of native frame `number`."""
+        """Bits to skip, 0 to 7 from the least significant, before the first pixel of native frame `number`."""
         return (number - 1) * self.frame_bits % 8
 
     def _fragments_of(self, number: int) -> tuple[int, int]:

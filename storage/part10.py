@@ -1,0 +1,164 @@
+"""A DICOM file (PS3.10 7): preamble, file meta information, and the bytes of its data set."""
+
+import hashlib
+import mmap
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.encoding import EXPLICIT, UNDEFINED, Buffer, tag_name
+from storage.errors import InvalidInstance
+
+_PREAMBLE = 128
+_PREFIX = b"DICM"
+MAX_META = 1 << 20
+"""Bytes of file meta information; a private information element of some kB is the longest in use."""
+MAX_INFLATED = 4 << 30
+"""Bytes of an inflated data set."""
+FREE_INFLATED = 256 << 20
+"""Bytes up to which any data set may inflate: segmentations of little more than zeros reach 1:1000."""
+MAX_RATIO = 200
+"""Inflated to deflated bytes beyond that."""
+_IN_MEMORY = 8 << 20
+"""Bytes of an inflated data set that are held in memory; a bigger one goes through a temporary file."""
+_STEP = 256 << 10
+
+_GROUP_LENGTH, _SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX = 0x00020000, 0x00020002, 0x00020003, 0x00020010
+_META_GROUP = b"\x02\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """What the file meta information (PS3.10 7.1) says of its data set."""
+
+    dataset_offset: int
+    transfer_syntax: str
+    sop_class: str
+    """Media Storage SOP Class UID, empty when missing."""
+    sop: str
+    """Media Storage SOP Instance UID, empty when missing."""
+
+
+def read_meta(start: Buffer) -> FileMeta:
+    """The file meta information at the start of a file.
+
+    Raises:
+        InvalidInstance: it is missing, cut short, too long or without a transfer syntax.
+    """
+    if start[_PREAMBLE : _PREAMBLE + 4] != _PREFIX:
+        raise InvalidInstance(_no_prefix(start))
+    values, end = _meta_elements(start, _PREAMBLE + 4)
+    texts = {tag: value.decode("latin-1").strip(" \0") for tag, value in values.items()}
+    if not texts.get(_TRANSFER_SYNTAX):
+        raise InvalidInstance("no Transfer Syntax UID (0002,0010) in the file meta information")
+    return FileMeta(end, texts[_TRANSFER_SYNTAX], texts.get(_SOP_CLASS, ""), texts.get(_SOP_INSTANCE, ""))
+
+
+def _no_prefix(start: Buffer) -> str:
+    if start[:2] == _META_GROUP:
+        return "not a DICOM file: the 128 bytes before the file meta information are missing"
+    return "not a DICOM file: no DICM at byte 128"
+
+
+def _meta_elements(start: Buffer, position: int) -> tuple[dict[int, bytes], int]:
+    values: dict[int, bytes] = {}
+    tag = 0
+    # Group lengths are wrong or missing in too many files; the group number is what ends the group.
+    while start[position : position + 2] == _META_GROUP:
+        try:
+            tag, _, length, value = EXPLICIT.element(start, position)
+        except struct.error:
+            raise InvalidInstance(f"cut short after {tag_name(tag)} of the file meta information") from None
+        position = value + length
+        if length == UNDEFINED or position > MAX_META:
+            raise InvalidInstance(f"{tag_name(tag)} makes the file meta longer than {MAX_META} bytes")
+        if position > len(start):
+            raise InvalidInstance(f"cut short in {tag_name(tag)}: {len(start) - value} of {length} bytes")
+        values[tag] = start[value:position]
+    return values, position
+
+
+def dataset_range(path: Path) -> tuple[int, str]:
+    """Where the data set of a DICOM file starts, in bytes, and its transfer syntax UID.
+
+    Raises:
+        InvalidInstance: the file has no valid file meta information.
+    """
+    with path.open("rb") as file, mapped(file) as buffer:
+        meta = read_meta(buffer)
+    return meta.dataset_offset, meta.transfer_syntax
+
+
+def digest_of(file: BinaryIO, offset: int) -> str:
+    """SHA-256 (hex) of what follows `offset`, through a buffer of fixed size."""
+    digest = hashlib.sha256()
+    buffer = bytearray(_STEP)
+    view = memoryview(buffer)
+    file.seek(offset)
+    while count := file.readinto(buffer):  # type: ignore[attr-defined] # BinaryIO lacks what every file has
+        digest.update(view[:count])
+    return digest.hexdigest()
+
+
+@contextmanager
+def mapped(file: BinaryIO) -> Iterator[Buffer]:
+    """The bytes of an open file without reading them; nobody may shorten it meanwhile."""
+    if not os.fstat(file.fileno()).st_size:
+        yield b""
+        return
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+        yield buffer
+
+
+@contextmanager
+def inflated(file: BinaryIO, offset: int, scratch: Path) -> Iterator[Buffer]:
+    """The inflated data set (PS3.5 A.5) that starts at `offset` of the file.
+
+    Args:
+        file: open for reading.
+        offset: first byte of the raw deflate stream (RFC 1951).
+        scratch: folder for the temporary file of a big one, which has no name and ends with the context.
+
+    Raises:
+        InvalidInstance: the stream is corrupt, cut short, or inflates beyond the limits.
+    """
+    file.seek(offset)
+    pieces = _inflate(file)
+    head = bytearray()
+    for piece in pieces:
+        head += piece
+        if len(head) > _IN_MEMORY:
+            break
+    else:
+        yield bytes(head)
+        return
+    with tempfile.TemporaryFile(dir=scratch) as target:
+        target.write(head)
+        target.writelines(pieces)
+        target.flush()
+        with mapped(target) as buffer:
+            yield buffer
+
+
+def _inflate(file: BinaryIO) -> Iterator[bytes]:
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    taken = made = 0
+    while not stream.eof:
+        data = stream.unconsumed_tail or file.read(_STEP)
+        if not data:
+            raise InvalidInstance("cut short: the deflated data set has no end")
+        try:
+            piece = stream.decompress(data, _STEP)
+        except zlib.error as error:
+            raise InvalidInstance(f"the deflated data set is corrupt: {error}") from None
+        taken += len(data) - len(stream.unconsumed_tail)
+        made += len(piece)
+        if made > MAX_INFLATED or (made > FREE_INFLATED and made > MAX_RATIO * taken):
+            raise InvalidInstance(f"the deflated data set inflates beyond the limit: {taken} to {made} bytes")
+        yield piece
