@@ -1,0 +1,1 @@
+"""Where the bytes are: adapters of the port `storage.ports.Blobs`."""

@@ -1,0 +1,180 @@
+"""Blobs as files below one folder: what a bucket browser would show, a file manager shows."""
+
+import errno
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
+
+from storage.blobs.chunks import Chunks
+from storage.blobs.names import checked_name, is_name
+from storage.errors import StorageDown, UnknownInstance
+from storage.ports import BlobStat
+from storage.spool import disk_errors
+
+# Hidden, hence no blob (see names.py).
+_INCOMING = ".incoming"
+_COPY = 1 << 20
+_ATTEMPTS = 8
+
+
+class DiskBlobs:
+    """Blobs below `root`, which is made when it is missing."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        with disk_errors(f"open {root}"):
+            (root / _INCOMING).mkdir(parents=True, exist_ok=True)
+
+    def put_if_absent(self, name: str, source: Path) -> bool:
+        target = self._path(name)
+        with disk_errors(f"store {name}"):
+            _sync(source)
+            try:
+                return self._link(source, target)
+            except OSError as error:
+                if not _needs_copy(error):
+                    raise
+                return self._copy(source, target)
+
+    def _link(self, source: Path, target: Path) -> bool:
+        """Give `source` the name `target` for good; False when that is taken.
+
+        `os.link` never replaces, unlike a rename: of two writers exactly one wins.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                os.link(source, target)
+            except FileExistsError:
+                return False
+            except FileNotFoundError:
+                # No folder yet, or `delete` has just removed it as empty.
+                source.stat()
+                with suppress(FileNotFoundError):
+                    _make_folder(target.parent)
+            else:
+                _sync(target.parent)
+                return True
+        raise StorageDown(f"the folder of {target} keeps vanishing")
+
+    def _copy(self, source: Path, target: Path) -> bool:
+        incoming = self._root / _INCOMING / uuid.uuid4().hex
+        try:
+            with source.open("rb") as reader, incoming.open("xb") as writer:
+                while block := reader.read(_COPY):
+                    writer.write(block)
+                writer.flush()
+                os.fsync(writer.fileno())
+            return self._link(incoming, target)
+        finally:
+            incoming.unlink(missing_ok=True)
+
+    def open(self, name: str) -> BinaryIO:
+        with _reading(name):
+            return self._path(name).open("rb")
+
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        with self.open(name) as file, _reading(name):
+            file.seek(offset)
+            return file.read(length)
+
+    def stream(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        file = self.open(name)
+        file.seek(offset)
+        return Chunks(file, length, file.close, lambda: _reading(name))
+
+    def stat(self, name: str) -> BlobStat | None:
+        path = self._path(name)
+        with disk_errors(f"look for {name}"):
+            try:
+                found = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return BlobStat(name, found.st_size, found.st_mtime) if S_ISREG(found.st_mode) else None
+
+    def delete(self, name: str) -> None:
+        path = self._path(name)
+        with disk_errors(f"delete {name}"), suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            _sync(path.parent)
+        self._remove_empty(path.parent)
+
+    def _remove_empty(self, folder: Path) -> None:
+        with suppress(OSError):
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
+
+    def list(self, prefix: str = "") -> Iterator[BlobStat]:
+        with disk_errors("list blobs"):
+            yield from _walk(self._root, "", prefix)
+
+    def health(self) -> None:
+        name = f"health/{uuid.uuid4().hex}"
+        with (
+            disk_errors(f"use {self._root}"),
+            tempfile.NamedTemporaryFile(dir=self._root / _INCOMING) as probe,
+        ):
+            probe.write(b"health")
+            probe.flush()
+            try:
+                if not self.put_if_absent(name, Path(probe.name)) or self.read_range(name, 0, 9) != b"health":
+                    raise StorageDown(f"{self._root} does not give back what was written")
+            finally:
+                self.delete(name)
+
+    def _path(self, name: str) -> Path:
+        return self._root / checked_name(name)
+
+
+def _needs_copy(error: OSError) -> bool:
+    """Another file system, or one on which this file may not get a second name."""
+    return error.errno in {errno.EXDEV, errno.EPERM, errno.EMLINK}
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        with disk_errors(f"read {name}"):
+            yield
+    except StorageDown as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            raise UnknownInstance(f"no blob {name}") from None
+        raise
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _walk(folder: Path, at: str, prefix: str) -> Iterator[BlobStat]:
+    """The files below `folder`, whose names start with `at`, in the order of their full names."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name + "/" * entry.is_dir(), entry) for entry in entries]
+    except FileNotFoundError:
+        return
+    for part, entry in sorted(found, key=lambda pair: pair[0]):
+        name = at + part
+        if part.endswith("/"):
+            if is_name(name[:-1]) and (name.startswith(prefix) or prefix.startswith(name)):
+                yield from _walk(folder / entry.name, name, prefix)
+        elif name.startswith(prefix) and is_name(name):
+            with suppress(FileNotFoundError):
+                found_stat = entry.stat()
+                yield BlobStat(name, found_stat.st_size, found_stat.st_mtime)
