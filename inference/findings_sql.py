@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, exists, insert, select
 
 from inference.findings import Code, Score
 from inference.records import FindingRecord, Region, SegmentReference, code_of, measurement_of
-from inference.tables import findings
+from inference.tables import findings, work_items
+from inference.workitems import State
 from storage.sql.engine import reading, writing
 
 
@@ -24,9 +25,16 @@ class SqlFindings:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def of_study(self, study: str) -> tuple[FindingRecord, ...]:
-        """All findings of a study, oldest report first, in the order of each report."""
+    def of_study(self, study: str, *, superseded: bool = False) -> tuple[FindingRecord, ...]:
+        """The findings of a study, oldest report first, in the order of each report.
+
+        Args:
+            study: Study Instance UID.
+            superseded: Also those of reports that a later run of the same model on the same series replaced.
+        """
         query = select(findings).where(findings.c.study_uid == study).order_by(findings.c.id)
+        if not superseded:
+            query = query.where(~_has_successor())
         with reading(self._engine) as connection:
             return tuple(_record(row) for row in connection.execute(query).mappings())
 
@@ -44,6 +52,20 @@ class SqlFindings:
         with writing(self._engine) as connection:
             connection.execute(delete(findings).where(findings.c.result_uid == result))
             add_findings(connection, records)
+
+
+def _has_successor() -> ColumnElement[bool]:
+    mine, later = work_items.alias(), work_items.alias()
+    return exists(
+        select(1)
+        .select_from(mine.join(later, mine.c.subject_uid == later.c.subject_uid))
+        .where(
+            mine.c.uid == findings.c.work_item_uid,
+            later.c.model == mine.c.model,
+            later.c.state == State.COMPLETED,
+            later.c.created_at > mine.c.created_at,
+        )
+    )
 
 
 def _row(record: FindingRecord) -> dict[str, Any]:

@@ -19,6 +19,7 @@ work_items = Table(
     Column("card_digest", String(64), nullable=False),
     Column("study_uid", String(UID_LENGTH), nullable=False),
     Column("series_uid", String(UID_LENGTH), nullable=False),
+    Column("subject_uid", String(UID_LENGTH), nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("instances", Integer, nullable=False),
     Column("inputs", LargeBinary, nullable=False),  # SOP Instance UIDs, one per line, zlib
@@ -41,7 +42,7 @@ work_items = Table(
     Column("results", JSON, nullable=False, default=list),
     Column("predecessor_uid", String(UID_LENGTH)),
     Index("ix_work_items_state", "state", "priority", "due_at"),
-    Index("ix_work_items_series", "series_uid", "model"),
+    Index("ix_work_items_subject", "subject_uid", "model"),
     Index("ix_work_items_study", "study_uid"),
     Index("ix_work_items_created", "created_at"),
 )
@@ -92,17 +93,8 @@ due_series = Table(
     Column("study_uid", String(UID_LENGTH), nullable=False),
     Column("due_at", UtcTime, nullable=False),
     Column("received_at", UtcTime, nullable=False),
+    Column("deliveries", JSON, nullable=False),  # instances by delivery that has not ended
     # Changes with every event: whoever acts on the row removes exactly the version that was read.
-    Column("armed", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
     Index("ix_due_series_due", "due_at"),
-)
-
-# How many instances of a series each delivery has brought that has not ended yet.
-open_deliveries = Table(
-    "open_deliveries",
-    metadata,
-    Column("delivery", String(64), primary_key=True),
-    Column("series_uid", String(UID_LENGTH), primary_key=True),
-    Column("instances", Integer, nullable=False),
-    Index("ix_open_deliveries_series", "series_uid"),
 )

@@ -1,12 +1,13 @@
 """Work items: one model over one set of instances, as a Unified Procedure Step (PS3.4 Annex CC)."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from inference.uids import uid_from
+from storage.instances import StoredInstance
 
 
 class WorkItemError(Exception):
@@ -78,14 +79,22 @@ class Inputs:
     """SOP Instance UIDs in ascending order."""
     fingerprint: str
     """SHA-256 (hex) over SOP Instance UIDs and data set digests."""
+    subject: str
+    """What a later work item of the same model supersedes: the series, or the one instance where each
+    instance is an input of its own."""
 
     @classmethod
-    def of(cls, study: str, series: str, digests: Iterable[tuple[str, str]]) -> "Inputs":
-        """From pairs of SOP Instance UID and data set digest, in any order."""
-        pairs = sorted(digests)
+    def of_series(cls, instances: Sequence[StoredInstance]) -> "Inputs":
+        """All of `instances`, of one series and in any order, as one input."""
+        pairs = sorted((instance.key.sop, instance.digest) for instance in instances)
         text = "\n".join(f"{sop} {digest}" for sop, digest in pairs)
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        return cls(study, series, tuple(sop for sop, _ in pairs), fingerprint)
+        key, fingerprint = instances[0].key, hashlib.sha256(text.encode()).hexdigest()
+        return cls(key.study, key.series, tuple(sop for sop, _ in pairs), fingerprint, key.series)
+
+    @classmethod
+    def of_instance(cls, instance: StoredInstance) -> "Inputs":
+        """One instance as an input of its own."""
+        return replace(cls.of_series([instance]), subject=instance.key.sop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,7 @@ class WorkItem:
     results: tuple[str, ...] = ()
     """SOP Instance UIDs of the stored result objects, the SR first."""
     predecessor: str | None = None
-    """UID of the work item of the same model and series that this one supersedes."""
+    """UID of the work item of the same model that this one supersedes."""
 
     def as_json(self) -> dict[str, object]:
         """Everything as values that `json.dumps` takes; times in ISO 8601."""

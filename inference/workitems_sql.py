@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, and_, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from inference.arrivals_sql import SqlArrivals, take
+from inference.completeness import Arrivals
 from inference.findings_sql import add_findings
+from inference.inserting import insert_if_absent
 from inference.records import FindingRecord
 from inference.tables import work_items
 from inference.uids import uid_from
@@ -27,7 +29,6 @@ from inference.workitems import (
 )
 from storage.sql.engine import reading, writing
 
-INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _COLUMNS = [column for column in work_items.c if column.name != "inputs"]
 
 
@@ -38,16 +39,14 @@ def utc_now() -> datetime:
 def schedule(connection: Connection, new: NewWorkItem, now: datetime) -> bool:
     """Add the work item in the transaction of `connection`; False when the same work is known already.
 
-    An earlier item of the same model and series becomes its predecessor; where that one has not begun, it is
+    An earlier item of the same model and subject becomes its predecessor; where that one has not begun, it is
     cancelled: its result would be out of date when it came.
     """
     row = work_items.c
-    same = and_(row.series_uid == new.inputs.series, row.model == new.model.name, row.uid != new.uid)
+    same = and_(row.subject_uid == new.inputs.subject, row.model == new.model.name, row.uid != new.uid)
     newest = select(row.uid).where(same).order_by(row.created_at.desc(), row.uid).limit(1)
     values = _new_row(new, now) | {"predecessor_uid": connection.scalar(newest)}
-    insert = INSERTS[connection.dialect.name]
-    created = connection.execute(insert(work_items).values(values).on_conflict_do_nothing())
-    if created.rowcount != 1:
+    if not insert_if_absent(connection, work_items, values):
         return False
     reason = f"superseded by {new.uid}: other images of the series arrived before it began"
     waiting = and_(same, row.state == State.SCHEDULED)
@@ -66,11 +65,25 @@ class SqlWorkItems:
     def __init__(self, engine: Engine, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = engine
         self._clock = clock
+        self.arrivals = SqlArrivals(engine)
+        """What waits to become work items."""
 
     def create_if_absent(self, new: NewWorkItem) -> bool:
         """Schedule the work; False when the same work is known already, in whatever state."""
         with writing(self._engine) as connection:
             return schedule(connection, new, self._clock())
+
+    def create_for(self, arrivals: Arrivals, news: Sequence[NewWorkItem]) -> tuple[str, ...]:
+        """Turn a series that waited into work items, in one transaction.
+
+        Returns:
+            UIDs of those that were not known. Nothing happens when more of the series has arrived since
+            `arrivals` was read, or another process was faster.
+        """
+        with writing(self._engine) as connection:
+            if not take(connection, arrivals):
+                return ()
+            return tuple(new.uid for new in news if schedule(connection, new, self._clock()))
 
     def get(self, uid: str) -> WorkItem:
         """The work item.
@@ -84,13 +97,15 @@ class SqlWorkItems:
     def inputs(self, uid: str) -> Inputs:
         """The instances the work item is about; raises `UnknownWorkItem`."""
         row = work_items.c
-        query = select(row.study_uid, row.series_uid, row.inputs, row.fingerprint).where(row.uid == uid)
+        query = select(row.study_uid, row.series_uid, row.inputs, row.fingerprint, row.subject_uid).where(
+            row.uid == uid
+        )
         with reading(self._engine) as connection:
             found = connection.execute(query).one_or_none()
         if found is None:
             raise UnknownWorkItem(f"no work item {uid}")
         sops = tuple(zlib.decompress(found.inputs).decode().split("\n"))
-        return Inputs(found.study_uid, found.series_uid, sops, found.fingerprint)
+        return Inputs(found.study_uid, found.series_uid, sops, found.fingerprint, found.subject_uid)
 
     def list(
         self,
@@ -121,10 +136,14 @@ class SqlWorkItems:
             found: dict[str, int] = {each.state: each.number for each in connection.execute(query)}
         return {state: found.get(state.value, 0) for state in State}
 
-    def due(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+    def due(self, now: datetime | None = None, limit: int = 100) -> tuple[str, ...]:
         """UIDs that nobody holds and whose time has come, most urgent first: what a sweep announces again."""
         row = work_items.c
-        query = select(row.uid).where(_claimable(now)).order_by(row.priority, row.due_at, row.uid)
+        query = (
+            select(row.uid)
+            .where(_claimable(now or self._clock()))
+            .order_by(row.priority, row.due_at, row.uid)
+        )
         with reading(self._engine) as connection:
             return tuple(connection.scalars(query.limit(limit)))
 
@@ -269,6 +288,7 @@ def _new_row(new: NewWorkItem, now: datetime) -> dict[str, Any]:
         "card_digest": new.model.card_digest,
         "study_uid": new.inputs.study,
         "series_uid": new.inputs.series,
+        "subject_uid": new.inputs.subject,
         "fingerprint": new.inputs.fingerprint,
         "instances": len(new.inputs.sops),
         "inputs": zlib.compress("\n".join(new.inputs.sops).encode()),

@@ -1,0 +1,142 @@
+"""Which model runs on what, and when: events become series that wait, these become work items."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from inference.completeness import Arrivals, Completeness
+from inference.suitability import reason_against
+from inference.workitems import Inputs, ModelReference, NewWorkItem
+from inference.workitems_sql import SqlWorkItems, utc_now
+from models.card import Card
+from storage.archive import Archive
+from storage.errors import StorageDown, UnknownInstance
+from storage.events import Event
+from storage.instances import StoredInstance
+from storage.pixels.attributes import Attributes
+
+log = logging.getLogger(__name__)
+
+CURSOR = "triggers"
+# Results of models are no input of models, and what is only indexed anew has been through here before.
+SILENT = frozenset({"inference", "review", "reindex"})
+_AGAIN = timedelta(minutes=1)
+
+
+class Models(Protocol):
+    """The models that may run."""
+
+    def cards(self) -> Sequence[Card]: ...
+
+
+class Triggers:
+    """Reads the archive's events and schedules work; everything it knows is in the database.
+
+    Every step is one transaction that either moves its cursor or row or changes nothing, so it may be killed
+    at any moment and run in several processes at once.
+
+    Args:
+        archive: whose events are read.
+        work: where work items are created.
+        catalog: the models.
+        settle: seconds between the end of a delivery of several instances and the series being complete.
+        quiet: seconds after the last instance of a series otherwise.
+        clock: the time now, aware.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        work: SqlWorkItems,
+        catalog: Models,
+        *,
+        settle: float = 1.0,
+        quiet: float = 5.0,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._archive = archive
+        self._work = work
+        self._catalog = catalog
+        self._completeness = Completeness(timedelta(seconds=quiet), timedelta(seconds=settle))
+        self._clock = clock
+
+    def poll(self) -> list[str]:
+        """Read what is new, schedule what is due; UIDs of the work items that are new.
+
+        Raises:
+            StorageDown: the database did not answer; nothing is lost, poll again.
+        """
+        while self._read_events():
+            pass
+        return [uid for arrivals in self._work.arrivals.due(self._clock()) for uid in self._begin(arrivals)]
+
+    def _read_events(self, limit: int = 1000) -> bool:
+        """Fold the next events into the series that wait; whether there may be more."""
+        before = self._work.arrivals.cursor(CURSOR)
+        events = self._archive.events(before, limit)
+        if not events:
+            return False
+        heard = [event for event in events if event.origin.protocol not in SILENT]
+        known = self._work.arrivals.waiting(event.series for event in heard)
+        changed = self._folded(known, heard)
+        self._work.arrivals.advance(CURSOR, before, events[-1].cursor, known, changed)
+        return len(events) == limit
+
+    def _folded(self, known: dict[str, Arrivals], events: Sequence[Event]) -> list[Arrivals]:
+        state: dict[str, Arrivals | None] = dict(known)
+        for event in events:
+            state[event.series] = self._completeness.after(state.get(event.series), event)
+        return [after for series, after in state.items() if after is not None and after != known.get(series)]
+
+    def _begin(self, arrivals: Arrivals) -> tuple[str, ...]:
+        try:
+            return self._work.create_for(arrivals, self._work_for(arrivals))
+        except StorageDown:
+            raise
+        except Exception:
+            # One series that cannot be judged must not hold up all others.
+            log.exception("series %s: which models are for it could not be told", arrivals.series)
+            self._work.arrivals.postpone(arrivals, _AGAIN)
+            return ()
+
+    def _work_for(self, arrivals: Arrivals) -> list[NewWorkItem]:
+        """The work items for the images of a series as they are now."""
+        try:
+            instances = self._archive.instances(arrivals.study, arrivals.series)
+        except UnknownInstance:
+            return []
+        headers = [json.loads(header) for header in self._archive.headers(instances)]
+        now = self._clock()
+        return [
+            NewWorkItem(model_reference(card), inputs, due_at=now, received_at=arrivals.received_at)
+            for card in self._catalog.cards()
+            for inputs in inputs_for(card, instances, headers)
+        ]
+
+
+def inputs_for(
+    card: Card, instances: Sequence[StoredInstance], headers: Sequence[Attributes]
+) -> list[Inputs]:
+    """What of a series a model would run on.
+
+    A model of whole series gets all its images as soon as enough of them are what it is for: when others among
+    them are not, it is for its checks to say so. Other models get each image that they are for by itself.
+    """
+    rules = card.applies_to
+    suitable = [
+        instance
+        for instance, header in zip(instances, headers, strict=True)
+        if instance.number_of_frames and reason_against(rules, header) is None
+    ]
+    if len(suitable) < max(rules.min_instances, 1):
+        return []
+    if rules.scope == "series":
+        return [Inputs.of_series([instance for instance in instances if instance.number_of_frames])]
+    return [Inputs.of_instance(instance) for instance in suitable]
+
+
+def model_reference(card: Card) -> ModelReference:
+    """The model as work items name it."""
+    return ModelReference(card.name, card.version, card.model.sha256, card.digest)
