@@ -1,7 +1,7 @@
 """From the stored bytes of one frame to an array."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from storage.pixels.native import native
 class FrameSource(Protocol):
     """What decoding needs of an archive."""
 
-    def headers(self, instances: Iterable[StoredInstance]) -> Iterator[bytes]:
+    def headers(self, instances: Sequence[StoredInstance]) -> Iterator[bytes]:
         """The DICOM JSON header of each instance."""
 
     def layout(self, instance: StoredInstance) -> Layout:
