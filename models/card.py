@@ -103,6 +103,8 @@ class Card(Table):
         is_volume = self.image.layout == "NCDHW"
         if is_volume != (self.applies_to.scope == "series"):
             raise ValueError('layout NCDHW and scope = "series" go together')
+        if is_volume and self.image.values == "voi8":
+            raise ValueError('a volume takes values = "modality" or "stored"')
         if is_volume and self.checks.geometry != "regular-volume":
             raise ValueError('a volume needs checks.geometry = "regular-volume"')
 
