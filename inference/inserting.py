@@ -12,4 +12,4 @@ _INSERTS: Mapping[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgres
 def insert_if_absent(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Whether the row was inserted; False when one with a key of the same value is there."""
     statement = _INSERTS[connection.dialect.name](table).values(values).on_conflict_do_nothing()
-    return bool(connection.execute(statement).rowcount == 1)
+    return connection.execute(statement.returning(*table.primary_key)).first() is not None

@@ -121,8 +121,8 @@ def inputs_for(
 ) -> list[Inputs]:
     """What of a series a model would run on.
 
-    A model of whole series gets all its images as soon as enough of them are what it is for: when others among
-    them are not, it is for its checks to say so. Other models get each image that they are for by itself.
+    A model of whole series gets all its images when enough of them are what it is for: that others among them
+    are not is for its checks to say. Other models get each image that they are for by itself.
     """
     rules = card.applies_to
     suitable = [

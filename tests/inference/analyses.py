@@ -70,7 +70,11 @@ def film_header(**changes) -> Dataset:
     ds = ct_header(1, rows=64, columns=48)
     for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "SliceThickness", "PixelSpacing"):
         delattr(ds, keyword)
-    ds.SOPClassUID, ds.Modality, ds.ImagerPixelSpacing = DigitalXRayImageStorageForPresentation, "DX", [0.2, 0.2]
+    ds.SOPClassUID, ds.Modality, ds.ImagerPixelSpacing = (
+        DigitalXRayImageStorageForPresentation,
+        "DX",
+        [0.2, 0.2],
+    )
     del ds.FrameOfReferenceUID
     return _changed(ds, changes)
 
