@@ -7,7 +7,7 @@ from mmap import mmap
 
 from storage.errors import InvalidInstance
 from storage.transfer_syntax import TransferSyntax
-from storage.values import Kind, kinds
+from storage.values import Kind, Reader, kinds
 
 Buffer = bytes | mmap
 ElementHeader = tuple[int, str | None, int, int]
@@ -34,6 +34,8 @@ class Encoding:
     item: ElementReader
     """For items and delimitation items, which have no VR in any encoding (PS3.5 7.5)."""
     kinds: Mapping[str, Kind]
+    readers: Mapping[str, Reader]
+    """Of the VRs that mean what they say: UN may stand for any other."""
 
 
 def tag_name(tag: int) -> str:
@@ -69,9 +71,15 @@ def _explicit(order: str) -> ElementReader:
     return element
 
 
-IMPLICIT = Encoding(_implicit("<"), _implicit("<"), kinds("<"))
-EXPLICIT = Encoding(_explicit("<"), _implicit("<"), kinds("<"))
-BIG_ENDIAN = Encoding(_explicit(">"), _implicit(">"), kinds(">"))
+def _encoding(element: ElementReader, order: str) -> Encoding:
+    by_vr = kinds(order)
+    readers = {vr: kind.read for vr, kind in by_vr.items() if vr != "UN"}
+    return Encoding(element, _implicit(order), by_vr, readers)
+
+
+IMPLICIT = _encoding(_implicit("<"), "<")
+EXPLICIT = _encoding(_explicit("<"), "<")
+BIG_ENDIAN = _encoding(_explicit(">"), ">")
 
 
 def encoding_of(syntax: TransferSyntax) -> Encoding:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from storage.encoding import Buffer, encoding_of
 from storage.errors import InvalidInstance
-from storage.frames import frame_layout
+from storage.frames import FrameFinder
 from storage.instances import InstanceKey, checked_uid
 from storage.layout import Layout
 from storage.part10 import FileMeta, digest_of, inflated, mapped, read_meta
@@ -60,7 +60,7 @@ def read_header(path: Path) -> Header:
         return Header(
             key=_key(attributes),
             sop_class=_uid(attributes, "00080016", "SOPClassUID"),
-            transfer_syntax=checked_uid(meta.transfer_syntax, "TransferSyntaxUID"),
+            transfer_syntax=meta.transfer_syntax,
             dataset_offset=meta.dataset_offset,
             size=len(whole),
             digest=digest_of(file, meta.dataset_offset),
@@ -82,9 +82,9 @@ def _data_set(file: BinaryIO, whole: Buffer, meta: FileMeta, scratch: Path) -> I
 
 def _walked(buffer: Buffer, start: int, meta: FileMeta) -> tuple[dict[str, Any], Layout, tuple[str, ...]]:
     syntax = transfer_syntax(meta.transfer_syntax)
-    walker = Walker(buffer, len(buffer))
+    walker = Walker(buffer)
     attributes = walker.read(start, encoding_of(syntax))
-    frames = frame_layout(walker.pixel_data, attributes, syntax, walker.extended_offsets, buffer, walker.warn)
+    frames = FrameFinder(walker, attributes, syntax, buffer).layout()
     return attributes, replace(frames, deflated=syntax.deflated, bulk=walker.bulk), walker.warnings
 
 

@@ -67,7 +67,7 @@ class Layout:
         return list(zip(self.fragment_offsets[first:last], self.fragment_lengths[first:last], strict=True))
 
     def bit_offset(self, number: int) -> int:
-        """Bits to skip, 0 to 7 from the least significant, before the first pixel of native frame `number`."""
+        """Bits to skip, 0 to 7 from the least significant, before the first pixel of a native frame."""
         return (number - 1) * self.frame_bits % 8
 
     def _fragments_of(self, number: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from storage.encoding import EXPLICIT, UNDEFINED, Buffer, tag_name
 from storage.errors import InvalidInstance
+from storage.instances import checked_uid
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
@@ -56,8 +57,9 @@ def read_meta(start: Buffer) -> FileMeta:
     values, end = _meta_elements(start, _PREAMBLE + 4)
     texts = {tag: value.decode("latin-1").strip(" \0") for tag, value in values.items()}
     if not texts.get(_TRANSFER_SYNTAX):
-        raise InvalidInstance("no Transfer Syntax UID (0002,0010) in the file meta information")
-    return FileMeta(end, texts[_TRANSFER_SYNTAX], texts.get(_SOP_CLASS, ""), texts.get(_SOP_INSTANCE, ""))
+        raise InvalidInstance("no TransferSyntaxUID (0002,0010) in the file meta information")
+    uid = checked_uid(texts[_TRANSFER_SYNTAX], "TransferSyntaxUID")
+    return FileMeta(end, uid, texts.get(_SOP_CLASS, ""), texts.get(_SOP_INSTANCE, ""))
 
 
 def _no_prefix(start: Buffer) -> str:

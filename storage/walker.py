@@ -4,10 +4,8 @@ The pass is ours because reading a header is part of storing every object: it co
 library takes, and everything a hostile peer may send has a limit here.
 """
 
-import mmap
 import struct
-from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -15,6 +13,7 @@ from storage.charset import Charset, charset
 from storage.dictionary import value_representation
 from storage.encoding import (
     BIG_ENDIAN,
+    EXPLICIT,
     IMPLICIT,
     UNDEFINED,
     Buffer,
@@ -23,6 +22,15 @@ from storage.encoding import (
     tag_name,
 )
 from storage.errors import InvalidInstance
+from storage.fragments import (
+    ITEM,
+    ITEM_END,
+    MAX_OFFSET_TABLE,
+    SEQUENCE_END,
+    PixelData,
+    item_header,
+    read_fragments,
+)
 from storage.values import Attribute
 
 DataSet = dict[str, Any]
@@ -37,14 +45,9 @@ INLINE_BUDGET = 16 << 20
 """Bytes of values in the JSON after which only short ones are still added to it."""
 SHORT = 256
 """Bytes of a short value."""
-MAX_FRAGMENTS = 4_000_000
-"""Fragments of encapsulated pixel data, 16 bytes of memory each."""
-MAX_OFFSET_TABLE = 8 * MAX_FRAGMENTS
-"""Bytes of an offset table."""
 MAX_WARNINGS = 50
 """Warnings kept; a broken writer repeats itself in every item."""
 
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _CHARSET = 0x00080005
 _FIRST = 0x00040000
 """Below are command and file meta elements, which are no part of a data set (PS3.5 7.1)."""
@@ -54,22 +57,6 @@ _PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _EXTENDED_OFFSETS = frozenset({0x7FE00001, 0x7FE00002})
 _CHECKED_EVERY = 1024
 _ENCAPSULATING = frozenset({"OB", "OW"})
-_MAPPED = 64 << 20
-"""Bytes of the file that may stay mapped while fragments are passed over."""
-
-
-@dataclass(slots=True)
-class PixelData:
-    """The value of a data set's own pixel data, as it lies in the buffer."""
-
-    tag: int
-    offset: int
-    length: int
-    encapsulated: bool = False
-    offset_table: bytes = b""
-    """Value of the Basic Offset Table item (PS3.5 A.4)."""
-    fragment_offsets: "array[int]" = field(default_factory=lambda: array("Q"))
-    fragment_lengths: "array[int]" = field(default_factory=lambda: array("Q"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +79,12 @@ def _key(tag: int) -> str:
 class Walker:
     """Reads one data set; afterwards its fields say what lies where."""
 
-    def __init__(self, buffer: Buffer, end: int) -> None:
+    def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
-        self._end = end
+        self._end = len(buffer)
         self._tag = 0
         self._elements = 0
         self._inline = 0
-        self._released = 0
         self._scopes: list[DataSet] = []
         self._warnings: dict[str, None] = {}
         self.bulk: dict[str, tuple[int, int]] = {}
@@ -133,14 +119,17 @@ class Walker:
         scopes = self._scopes
         scopes.append(found)
         buffer, end, warn = self._buffer, place.end, self.warn
-        element, kinds = place.encoding.element, place.encoding.kinds
+        element, readers = place.encoding.element, place.encoding.readers
         last, ordered = _FIRST - 1, True
         while position < end:
             try:
                 tag, vr, length, start = element(buffer, position)
             except (struct.error, InvalidInstance) as error:
-                position = self._padding(position, place, error)
-                break
+                if self._zeros(position, end):
+                    warn(f"{end - position} zero bytes behind it")
+                    position = end
+                    break
+                tag, vr, length, start = self._without_vr(position, place, error)
             if vr is None:
                 vr = value_representation(tag, scopes)
             stop = start + length
@@ -150,13 +139,13 @@ class Walker:
                 self._check_limits()
             # The common element, and nothing that needs a second thought.
             if last < tag < _LAST and length <= SHORT and stop <= end and tag & 0xFFFF and tag != _CHARSET:
-                kind = kinds.get(vr)
-                if kind is not None and vr != "UN":
-                    found[_key(tag)] = kind.read(vr, buffer[start:stop], text, warn)
+                read = readers.get(vr)
+                if read is not None:
+                    found[_key(tag)] = read(vr, buffer[start:stop], text, warn)
                     self._inline += length
                     last, position = tag, stop
                     continue
-            if tag == _ITEM_END and place.delimited:
+            if tag == ITEM_END and place.delimited:
                 scopes.pop()
                 return _in_order(found, ordered), start
             ordered = ordered and tag > last
@@ -171,7 +160,7 @@ class Walker:
         """One element of the innermost data set; the position behind it, the character set from there on."""
         tag, vr, length, start = header
         stop = start + length
-        if tag >> 16 == _ITEM >> 16:
+        if tag >> 16 == ITEM >> 16:
             self._fail("an item or delimitation item outside a sequence")
         self._check_limits()
         vr, encoding = self._meant(tag, vr, place)
@@ -210,7 +199,10 @@ class Walker:
         return vr or "UN", place.encoding
 
     def _skip_foreign(self, tag: int, start: int, stop: int, place: _Place) -> int:
-        if tag == 0 and self._zeros(start, place.end):
+        if tag == 0:
+            if not self._zeros(start, place.end):
+                self._fail("is no part of a data set, nor padding")
+            self.warn(f"{place.end - start} zero bytes at the end")
             return place.end
         self.warn("is no part of a data set, left out")
         return stop
@@ -221,20 +213,28 @@ class Walker:
             f"cut short in {tag_name(self._tag)}: {place.end - start} of {length} bytes are in {where}"
         )
 
-    def _padding(self, position: int, place: _Place, error: Exception) -> int:
-        """The end of what holds the element, when only zero bytes are left where an element should be."""
-        if self._zeros(position, place.end):
-            self.warn(f"{place.end - position} zero bytes after it")
-            return place.end
-        if isinstance(error, InvalidInstance):
-            raise error
-        raise InvalidInstance(f"cut short after {tag_name(self._tag)}, in the header of an element") from None
+    def _without_vr(self, position: int, place: _Place, error: Exception) -> ElementHeader:
+        """An element in which some writers of explicit VR forget the VR, mostly in private sequences."""
+        after = f"after {tag_name(self._tag)}"
+        vr = self._buffer[position + 4 : position + 6]
+        if isinstance(error, struct.error) or place.encoding is not EXPLICIT or vr.isalpha():
+            raise InvalidInstance(f"no element {after}: {error}") from None
+        tag, _, length, start = header = IMPLICIT.element(self._buffer, position)
+        if length != UNDEFINED and start + length > place.end:
+            raise InvalidInstance(f"no element {after}: {error}") from None
+        self._tag = tag
+        self.warn("has no VR, read as implicit VR")
+        return header
 
     def _zeros(self, position: int, end: int) -> bool:
-        step = 1 << 20
-        return not any(
-            self._buffer[at : min(at + step, end)].strip(b"\0") for at in range(position, end, step)
-        )
+        # In steps that begin small, since nearly always the first bytes decide.
+        step = 16
+        while position < end:
+            piece = self._buffer[position : min(position + step, end)]
+            if piece != bytes(len(piece)):
+                return False
+            position, step = position + step, 1 << 16
+        return True
 
     def _charset(self, attribute: Attribute) -> Charset:
         terms = [term if isinstance(term, str) else None for term in attribute.get("Value", ())]
@@ -298,13 +298,11 @@ class Walker:
             self._tag = tag
             self._elements += 1
             self._check_limits()
-            marker, length, start = self._item_header(position, place.end, place.encoding)
-            if marker == _SEQUENCE_END:
+            marker, length, start = item_header(self._buffer, position, place.end, place.encoding.item, tag)
+            if marker == SEQUENCE_END:
                 return items, start if place.delimited else place.end
-            if marker != _ITEM:
+            if marker != ITEM:
                 self._fail(f"{tag_name(marker)} where an item should be")
-            if length != UNDEFINED and start + length > place.end:
-                self._cut_short(start, length, place)
             item = _Place(
                 f"{place.path}{len(items)}/",
                 place.end if length == UNDEFINED else start + length,
@@ -318,51 +316,12 @@ class Walker:
             self._fail("the sequence has no delimitation item")
         return items, position
 
-    def _item_header(self, position: int, end: int, encoding: Encoding) -> tuple[int, int, int]:
-        if position + 8 > end:
-            self._fail("cut short in the header of an item")
-        tag, _, length, start = encoding.item(self._buffer, position)
-        return tag, length, start
-
     def _fragments(self, tag: int, vr: str, start: int, place: _Place) -> int:
-        """Encapsulated pixel data (PS3.5 A.4); the position behind it."""
-        pixels = PixelData(tag, start, 0, encapsulated=True)
-        position = start
-        while True:
-            marker, length, value = self._item_header(position, place.end, place.encoding)
-            if marker == _SEQUENCE_END:
-                break
-            if marker != _ITEM or length == UNDEFINED:
-                self._fail(f"{tag_name(marker)} where a fragment should be")
-            if value + length > place.end:
-                self._cut_short(value, length, place)
-            pixels.fragment_offsets.append(value)
-            pixels.fragment_lengths.append(length)
-            if len(pixels.fragment_offsets) > MAX_FRAGMENTS:
-                self._fail(f"more than {MAX_FRAGMENTS} fragments")
-            position = value + length
-            self._release(position)
-        pixels.length = position - start
-        self._take_offset_table(pixels)
+        pixels, stop = read_fragments(self._buffer, start, place.end, place.encoding.item, tag)
         if tag in _PIXEL_DATA and not place.path:
             self.pixel_data = pixels
         self._add(tag, self._bulk(vr, place.path + _key(tag), start, pixels.length))
-        return value
-
-    def _take_offset_table(self, pixels: PixelData) -> None:
-        if not pixels.fragment_offsets:
-            self._fail("encapsulated without a Basic Offset Table item")
-        offset, length = pixels.fragment_offsets.pop(0), pixels.fragment_lengths.pop(0)
-        if length > MAX_OFFSET_TABLE:
-            self._fail(f"{length} bytes of offsets, at most {MAX_OFFSET_TABLE} are read")
-        pixels.offset_table = self._buffer[offset : offset + length]
-
-    def _release(self, position: int) -> None:
-        """Unmap what was passed, so that resident memory does not grow with the file."""
-        if position - self._released > _MAPPED and isinstance(self._buffer, mmap.mmap):
-            begin = self._released - self._released % mmap.PAGESIZE
-            self._buffer.madvise(mmap.MADV_DONTNEED, begin, position - begin)
-            self._released = position
+        return stop
 
 
 def _in_order(found: DataSet, ordered: bool) -> DataSet:
