@@ -170,7 +170,7 @@ class Analysis:
     refusal: str | None = None
     """Why the model gives no answer on this input."""
     timings: dict[str, float] = field(default_factory=dict)
-    """Seconds by step: read, prepare, model, interpret."""
+    """Seconds by step: prepare (reading and decoding included), model, interpret."""
 
     @property
     def is_negative(self) -> bool:

@@ -34,7 +34,7 @@ def read_picture(archive: FrameSource, source: SourceFrame, image: ImageInput, h
     Args:
         archive: where the frame is.
         source: the frame.
-        image: the card's image input; `voi8` gives uint8, `modality` and `stored` the type that holds the values.
+        image: the card's image input; `voi8` gives uint8, else the type is the one that holds the values.
         header: DICOM JSON of the instance with its lookup tables in it.
 
     Raises:
@@ -81,7 +81,7 @@ def _stretched(values: Array, chosen: Window | LookupTable | None, frame: Frame,
     ends = full_range(levels, picture_mask(frame.samples, header))
     low, width = ends.center - ends.width / 2, ends.width
     scaled = (levels.astype(np.float64) - low) * (_WHITE / width)
-    grey: Array = np.clip(np.nan_to_num(scaled), 0, _WHITE).astype(np.uint8)
+    grey: Array = np.clip(np.rint(np.nan_to_num(scaled)), 0, _WHITE).astype(np.uint8)
     return grey
 
 

@@ -1,4 +1,4 @@
-"""From stored images to what a model takes: checked, in the values, size and layout that its card asks for."""
+"""From stored images to what a model takes: checked, in the values, size and layout of its card."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

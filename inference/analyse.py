@@ -1,0 +1,96 @@
+"""One model over one set of images: the whole way from stored frames to an `Analysis`."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from inference.findings import Analysis, ModelIdentity
+from inference.interpret import Answer, answer, interpret
+from inference.prepare import prepare
+from inference.suitability import Unsuitable
+from models.card import Card
+from models.runtime import Runtime
+from storage.instances import StoredInstance
+from storage.pixels.decode import FrameSource
+
+
+def analyse(
+    card: Card, archive: FrameSource, runtime: Runtime, instances: Sequence[StoredInstance]
+) -> Analysis:
+    """Run a model over the images of a series.
+
+    Args:
+        card: the model.
+        archive: where the images are.
+        runtime: what runs the model.
+        instances: the series, or the part of it that the work is about; images it excludes are left out.
+
+    Returns:
+        The findings and segments, or why there are none (`Analysis.refusal`).
+
+    Raises:
+        ModelError: the model is broken, or does not keep to its card.
+        StorageError: the archive cannot give the images.
+    """
+    identity = identity_of(card, runtime)
+    seconds: dict[str, float] = {}
+    try:
+        answers = _answers(card, archive, runtime, instances, seconds)
+    except Unsuitable as reason:
+        return Analysis(identity, tuple(instances), refusal=str(reason), timings=seconds)
+    with _timed(seconds, "interpret"):
+        said = interpret(card, answers)
+    frames = tuple(frame for each in answers for frame in each.run.frames)
+    return Analysis(
+        identity,
+        tuple(dict.fromkeys(frame.instance for frame in frames)),
+        frames,
+        said.findings,
+        said.segments,
+        said.looked_for,
+        said.flags,
+        "; ".join(said.refusals) or None,
+        seconds,
+    )
+
+
+def identity_of(card: Card, runtime: Runtime) -> ModelIdentity:
+    """Which model it is, and what runs it. Raises `ModelError` when it cannot be loaded."""
+    return ModelIdentity(
+        card.name,
+        card.version,
+        card.title,
+        card.manufacturer,
+        card.model.sha256,
+        card.digest,
+        tuple(runtime.describe(card).items()),
+    )
+
+
+def _answers(
+    card: Card,
+    archive: FrameSource,
+    runtime: Runtime,
+    instances: Sequence[StoredInstance],
+    seconds: dict[str, float],
+) -> list[Answer]:
+    answers: list[Answer] = []
+    runs = prepare(card, archive, instances)
+    while True:
+        with _timed(seconds, "prepare"):
+            run = next(runs, None)
+        if run is None:
+            return answers
+        with _timed(seconds, "model"):
+            outputs = runtime.run(card, run.inputs)
+        with _timed(seconds, "interpret"):
+            answers.append(answer(card, run, outputs))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

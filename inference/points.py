@@ -1,0 +1,106 @@
+"""Rows of candidates as findings on the frames they lie on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.codes import code, optional_code
+from inference.findings import Code, Finding, Measurement, Point, Score, SourceFrame
+from inference.prepare import Run
+from models.errors import ModelError
+from models.schema import PointsOutput
+
+HALF = 0.5
+"""A pixel reaches this far around its centre, in indices."""
+MILLIMETRE = Code("mm", "UCUM", "mm")
+_MATRIX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    score: float
+    z: float
+    y: float
+    x: float
+    diameter: float | None
+
+
+def point_findings(
+    output: PointsOutput, array: npt.NDArray[Any], run: Run
+) -> tuple[list[Finding], tuple[str, ...]]:
+    """The candidates that count, highest score first, and what must be said about those left out.
+
+    Args:
+        output: the card's table.
+        array: [N, columns] or [1, N, columns].
+        run: what the model saw.
+
+    Raises:
+        ModelError: the array has not the columns that the card names.
+    """
+    candidates = [each for each in _candidates(output, array) if each.score >= output.threshold]
+    inside = [each for each in candidates if _is_inside(each, run)]
+    inside.sort(key=lambda each: (-each.score, each.z, each.y, each.x))
+    kept = inside[: output.max_count]
+    doubts = []
+    if len(inside) > len(kept):
+        doubts.append(f"only the {len(kept)} highest of {len(inside)} candidates are listed")
+    if len(candidates) > len(inside):
+        doubts.append(f"{len(candidates) - len(inside)} candidates outside the images were left out")
+    return [_finding(output, each, run, rank) for rank, each in enumerate(kept, 1)], tuple(doubts)
+
+
+def _candidates(output: PointsOutput, array: npt.NDArray[Any]) -> list[_Candidate]:
+    rows = array[0] if array.ndim > _MATRIX and array.shape[0] == 1 else array
+    if rows.ndim != _MATRIX or rows.shape[1] != len(output.columns):
+        raise ModelError(
+            f"output {output.name!r} has shape {list(array.shape)}, "
+            f"the card names {len(output.columns)} columns"
+        )
+    used = [index for index, column in enumerate(output.columns) if column != "ignore"]
+    found = []
+    for row in rows.astype(np.float64):
+        if np.isfinite(row[used]).all():
+            named = {output.columns[index]: float(row[index]) for index in used}
+            found.append(
+                _Candidate(named["score"], named.get("z", 0.0), named["y"], named["x"], named.get("diameter"))
+            )
+    return found
+
+
+def _is_inside(candidate: _Candidate, run: Run) -> bool:
+    row, column = run.placement.to_picture(candidate.y, candidate.x)
+    sizes = (len(run.frames), run.placement.rows, run.placement.columns)
+    places = (candidate.z, row, column)
+    return all(-HALF <= place <= size - HALF for place, size in zip(places, sizes, strict=True))
+
+
+def _finding(output: PointsOutput, candidate: _Candidate, run: Run, rank: int) -> Finding:
+    measurements: tuple[Measurement, ...] = ()
+    if candidate.diameter is not None:
+        measurements = (Measurement(code(output.diameter), round(candidate.diameter, 1), MILLIMETRE),)
+    return Finding(
+        key=f"{output.code.meaning} {rank}",
+        code=code(output.code),
+        site=optional_code(output.site),
+        score=None if output.score is None else Score(candidate.score, code(output.score)),
+        measurements=measurements,
+        geometry=_point(candidate, run),
+        note=output.note,
+    )
+
+
+def _point(candidate: _Candidate, run: Run) -> Point:
+    row, column = run.placement.to_picture(candidate.y, candidate.x)
+    patient = None
+    if run.volume is not None:
+        patient = run.volume.patient(candidate.z, row, column)
+        row, column = run.volume.in_plane.to_stored(row, column)
+    # SCOORD counts from the outer edge of the first pixel (PS3.3 C.18.6.1.1), indices from its centre.
+    return Point(_frame(candidate, run), column + HALF, row + HALF, patient, candidate.diameter)
+
+
+def _frame(candidate: _Candidate, run: Run) -> SourceFrame:
+    return run.frames[min(max(round(candidate.z), 0), len(run.frames) - 1)]
