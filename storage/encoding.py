@@ -35,7 +35,8 @@ class Encoding:
     """For items and delimitation items, which have no VR in any encoding (PS3.5 7.5)."""
     kinds: Mapping[str, Kind]
     readers: Mapping[str, Reader]
-    """Of the VRs that mean what they say: UN may stand for any other."""
+    resolves_unknown: bool
+    """A known attribute of VR UN can be read: little endian, as its value always is (PS3.5 6.2.2 note 2)."""
 
 
 def tag_name(tag: int) -> str:
@@ -73,8 +74,8 @@ def _explicit(order: str) -> ElementReader:
 
 def _encoding(element: ElementReader, order: str) -> Encoding:
     by_vr = kinds(order)
-    readers = {vr: kind.read for vr, kind in by_vr.items() if vr != "UN"}
-    return Encoding(element, _implicit(order), by_vr, readers)
+    readers = {vr: kind.read for vr, kind in by_vr.items()}
+    return Encoding(element, _implicit(order), by_vr, readers, order == "<")
 
 
 IMPLICIT = _encoding(_implicit("<"), "<")

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 from storage.charset import Charset, charset
 from storage.dictionary import value_representation
 from storage.encoding import (
-    BIG_ENDIAN,
     EXPLICIT,
     IMPLICIT,
     UNDEFINED,
@@ -127,51 +126,59 @@ class Walker:
             except (struct.error, InvalidInstance) as error:
                 if self._zeros(position, end):
                     warn(f"{end - position} zero bytes behind it")
-                    position = end
                     break
                 tag, vr, length, start = self._without_vr(position, place, error)
+            inside = place.encoding
             if vr is None:
                 vr = value_representation(tag, scopes)
+            elif vr == "UN":
+                inside = IMPLICIT
+                vr = value_representation(tag, scopes) if place.encoding.resolves_unknown else vr
             stop = start + length
             self._tag = tag
             self._elements += 1
-            if not self._elements % _CHECKED_EVERY:
-                self._check_limits()
-            # The common element, and nothing that needs a second thought.
-            if last < tag < _LAST and length <= SHORT and stop <= end and tag & 0xFFFF and tag != _CHARSET:
-                read = readers.get(vr)
-                if read is not None:
-                    found[_key(tag)] = read(vr, buffer[start:stop], text, warn)
-                    self._inline += length
-                    last, position = tag, stop
-                    continue
+            # The common element; one in many goes the long way all the same, where limits are checked.
+            if (
+                last < tag < _LAST
+                and length <= SHORT
+                and stop <= end
+                and tag & 0xFFFF
+                and tag != _CHARSET
+                and vr in readers
+                and self._elements % _CHECKED_EVERY
+            ):
+                found[_key(tag)] = readers[vr](vr, buffer[start:stop], text, warn)
+                self._inline += length
+                last, position = tag, stop
+                continue
             if tag == ITEM_END and place.delimited:
                 scopes.pop()
                 return _in_order(found, ordered), start
             ordered = ordered and tag > last
             last = max(last, tag)
-            position, text = self._unusual((tag, vr, length, start), text, place)
+            position, text = self._unusual((tag, vr, length, start), inside, text, place)
         if place.delimited:
             self._fail("the item around it has no delimitation item")
         scopes.pop()
-        return _in_order(found, ordered), position
+        return _in_order(found, ordered), end
 
-    def _unusual(self, header: ElementHeader, text: Charset, place: _Place) -> tuple[int, Charset]:
+    def _unusual(
+        self, header: ElementHeader, encoding: Encoding, text: Charset, place: _Place
+    ) -> tuple[int, Charset]:
         """One element of the innermost data set; the position behind it, the character set from there on."""
         tag, vr, length, start = header
         stop = start + length
         if tag >> 16 == ITEM >> 16:
             self._fail("an item or delimitation item outside a sequence")
         self._check_limits()
-        vr, encoding = self._meant(tag, vr, place)
         if length == UNDEFINED or vr == "SQ":
-            return self._compound((tag, vr, length, start), encoding, text, place), text
+            return self._compound(header, encoding, text, place), text
         if stop > place.end:
             self._cut_short(start, length, place)
         if tag < _FIRST:
             return self._skip_foreign(tag, start, stop, place), text
         if tag & 0xFFFF:  # group lengths are no part of the JSON (PS3.18 F.2.2)
-            attribute = self._attribute((tag, vr, length, start), encoding, text, place)
+            attribute = self._attribute(header, text, place)
             if tag == _CHARSET:
                 text = self._charset(attribute)
             self._add(tag, attribute)
@@ -188,15 +195,6 @@ class Walker:
         if _key(tag) in found:
             self.warn("appears more than once, the last one counts")
         found[_key(tag)] = attribute
-
-    def _meant(self, tag: int, vr: str | None, place: _Place) -> tuple[str, Encoding]:
-        """The VR of an element that may be written as UN, and the encoding of what is inside it."""
-        if vr == "UN" and place.encoding is not IMPLICIT:
-            # PS3.5 6.2.2 note 2: what a gateway did not know is inside as implicit VR little endian.
-            if place.encoding is not BIG_ENDIAN:
-                vr = value_representation(tag, self._scopes)
-            return vr, IMPLICIT
-        return vr or "UN", place.encoding
 
     def _skip_foreign(self, tag: int, start: int, stop: int, place: _Place) -> int:
         if tag == 0:
@@ -242,13 +240,11 @@ class Walker:
             attribute["Value"] = ["ISO_IR 192"]  # the JSON is UTF-8 whatever the file was
         return charset(terms, self.warn)
 
-    def _attribute(
-        self, header: ElementHeader, encoding: Encoding, text: Charset, place: _Place
-    ) -> Attribute:
+    def _attribute(self, header: ElementHeader, text: Charset, place: _Place) -> Attribute:
         """A value of defined length."""
         tag, named, length, start = header
-        vr = named if named in encoding.kinds else "UN"
-        kind = encoding.kinds[vr]
+        vr = named if named in place.encoding.kinds else "UN"
+        kind = place.encoding.kinds[vr]
         if tag in _EXTENDED_OFFSETS and not place.path:
             self._keep_extended_offsets(tag, start, length)
         if tag in _PIXEL_DATA:
