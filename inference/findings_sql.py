@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, exists, insert, select
 
 from inference.findings import Code, Score
-from inference.records import FindingRecord, Region, SegmentReference, code_of, measurement_of
+from inference.records import FindingRecord, ImageReference, Region, SegmentReference, code_of, measurement_of
 from inference.tables import findings, work_items
 from inference.workitems import State
 from storage.sql.engine import reading, writing
@@ -88,7 +88,10 @@ def _row(record: FindingRecord) -> dict[str, Any]:
         "score_concept": asdict(record.score.concept) if record.score else None,
         "value": first.value if first else None,
         "unit": first.unit.value if first else None,
-        **{name: values[name] for name in ("site", "laterality", "measurements", "region", "segment")},
+        **{
+            name: values[name]
+            for name in ("site", "laterality", "measurements", "region", "segment", "image")
+        },
         "note": record.note,
         "flags": list(record.flags),
     }
@@ -96,7 +99,7 @@ def _row(record: FindingRecord) -> dict[str, Any]:
 
 def _record(row: RowMapping) -> FindingRecord:
     concept = code_of(row["score_concept"])
-    region, segment = row["region"], row["segment"]
+    region, segment, image = row["region"], row["segment"], row["image"]
     return FindingRecord(
         work_item=row["work_item_uid"],
         study=row["study_uid"],
@@ -114,6 +117,7 @@ def _record(row: RowMapping) -> FindingRecord:
         measurements=tuple(measurement_of(value) for value in row["measurements"]),
         region=Region(**{**region, "points": tuple(region["points"])}) if region else None,
         segment=SegmentReference(**segment) if segment else None,
+        image=ImageReference(**image) if image else None,
         note=row["note"],
         flags=tuple(row["flags"]),
     )

@@ -33,6 +33,15 @@ class SegmentReference:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageReference:
+    """One frame as a whole."""
+
+    sop: str
+    frame: int
+    """From 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class FindingRecord:
     """One measurement group of one stored report."""
 
@@ -55,6 +64,8 @@ class FindingRecord:
     measurements: tuple[Measurement, ...] = ()
     region: Region | None = None
     segment: SegmentReference | None = None
+    image: ImageReference | None = None
+    """The one frame it is about, where neither region nor segment says so; None for the whole input."""
     note: str = ""
     flags: tuple[str, ...] = ()
     """Reasons for doubt that are shown wherever the finding is shown."""

@@ -72,6 +72,7 @@ findings = Table(
     Column("measurements", JSON, nullable=False),
     Column("region", JSON(none_as_null=True)),
     Column("segment", JSON(none_as_null=True)),
+    Column("image", JSON(none_as_null=True)),
     Column("note", Text, nullable=False),
     Column("flags", JSON, nullable=False),
     Index("ix_findings_study", "study_uid"),

@@ -173,13 +173,11 @@ class SqlWorkItems:
 
     def renew(self, uid: str, transaction: str, lease: timedelta) -> None:
         """Hold on to the work item for `lease` from now; raises `LeaseLost`."""
-        with writing(self._engine) as connection:
-            _change(connection, uid, transaction, {"lease_until": self._clock() + lease})
+        self._changed(uid, transaction, {"lease_until": self._clock() + lease})
 
     def progress(self, uid: str, transaction: str, percent: int, note: str = "") -> None:
         """Report Procedure Step Progress (PS3.4 CC.2.6); raises `LeaseLost`."""
-        with writing(self._engine) as connection:
-            _change(connection, uid, transaction, {"progress": percent, "progress_note": note})
+        self._changed(uid, transaction, {"progress": percent, "progress_note": note})
 
     def complete(
         self,
@@ -201,25 +199,34 @@ class SqlWorkItems:
             add_findings(connection, findings)
             return _get(connection, uid)
 
-    def fail(  # noqa: PLR0917 - the facts of one failure
-        self,
-        uid: str,
-        transaction: str,
-        reason: str,
-        retry_at: datetime | None,
-        outcome: Outcome = Outcome.FAILED,
-        timings: Mapping[str, float] | None = None,
+    def retry(
+        self, uid: str, transaction: str, reason: str, at: datetime, *, counts: bool = True
     ) -> WorkItem:
-        """Give the work item back until `retry_at`, or end it as CANCELED with `outcome` when that is None.
+        """Give the work item back until `at`; without `counts` the try is not one of its attempts.
 
         Raises:
             LeaseLost: somebody else took the item over; nothing is written.
         """
-        if retry_at is None:
-            values = _cancelled(outcome, reason, self._clock()) | {"timings": dict(timings or {})}
-        else:
-            # PS3.4 CC.1.1 has no way back to SCHEDULED: it stays IN PROGRESS, held by nobody.
-            values = {"due_at": retry_at, "lease_until": None, "transaction_uid": None, "reason": reason}
+        # PS3.4 CC.1.1 has no way back to SCHEDULED: it stays IN PROGRESS, held by nobody.
+        values: dict[str, Any] = {
+            "due_at": at,
+            "lease_until": None,
+            "transaction_uid": None,
+            "reason": reason,
+        }
+        if not counts:
+            values["attempts"] = work_items.c.attempts - 1
+        return self._changed(uid, transaction, values)
+
+    def end(self, uid: str, transaction: str, outcome: Outcome, reason: str) -> WorkItem:
+        """End the work item as CANCELED, without results.
+
+        Raises:
+            LeaseLost: somebody else took the item over; nothing is written.
+        """
+        return self._changed(uid, transaction, _cancelled(outcome, reason, self._clock()))
+
+    def _changed(self, uid: str, transaction: str, values: Mapping[str, Any]) -> WorkItem:
         with writing(self._engine) as connection:
             _change(connection, uid, transaction, values)
             return _get(connection, uid)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pydicom import Dataset
 
 from inference.findings import Code, Measurement, Presence, Score
-from inference.records import FindingRecord, Region, SegmentReference
+from inference.records import FindingRecord, ImageReference, Region, SegmentReference
 from inference.results.coding import CERTAINTIES, PRESENCES, SCORE_UNIT
 from inference.results.context import SEGMENTATION_STORAGE, UPS_PUSH
 from inference.results.report import FLAG
@@ -50,6 +50,7 @@ def _record(group: Dataset, sr: Dataset, series: str) -> FindingRecord:
         measurements=tuple(_measurement(item) for item in items if _is_measurement(item)),
         region=_region(items),
         segment=_segment(items),
+        image=_image(items),
         note=next((text for text in comments if not text.startswith(FLAG)), ""),
         flags=tuple(text.removeprefix(FLAG) for text in comments if text.startswith(FLAG)),
     )
@@ -144,6 +145,14 @@ def _region(items: Sequence[Dataset]) -> Region | None:
     if item.GraphicType == "POINT":
         return Region("point", image.ReferencedSOPInstanceUID, frame, points)
     return Region("box", image.ReferencedSOPInstanceUID, frame, (*points[:2], *points[4:6]))
+
+
+def _image(items: Sequence[Dataset]) -> ImageReference | None:
+    item = _item(items, "121112")
+    if item is None:
+        return None
+    image = item.ReferencedSOPSequence[0]
+    return ImageReference(image.ReferencedSOPInstanceUID, int(image.get("ReferencedFrameNumber", 1)))
 
 
 def _segment(items: Sequence[Dataset]) -> SegmentReference | None:

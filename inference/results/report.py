@@ -9,7 +9,7 @@ from highdicom.sr import CodedConcept, ContentSequence, RelationshipTypeValues
 from pydicom import Dataset
 
 from inference.findings import Measurement, ModelIdentity, Score
-from inference.records import FindingRecord, Region
+from inference.records import FindingRecord, ImageReference, Region
 from inference.results.coding import (
     CERTAINTIES,
     COMMENT,
@@ -60,7 +60,7 @@ def report(
         instance_number=1,
         is_complete=True,
         previous_versions=_predecessors(context),
-        series_description=f"{model.title}: AI, not verified"[:64],
+        series_description=f"AI, not verified: {model.title}"[:64],
         specific_character_set="ISO_IR 192",
         **equipment(model),
     )
@@ -103,7 +103,9 @@ def _group(record: FindingRecord, model: ModelIdentity, images: Mapping[str, Dat
     elif record.region is not None:
         group = _planar(record.region, images, shared)
     else:
-        group = hd.sr.MeasurementsAndQualitativeEvaluations(source_images=_measured(images), **shared)
+        group = hd.sr.MeasurementsAndQualitativeEvaluations(
+            source_images=_measured(record.image, images), **shared
+        )
     group[0].ContentSequence.extend(_comments(record))
     return group
 
@@ -149,8 +151,7 @@ def _score(score: Score) -> hd.sr.Measurement:
 def _planar(region: Region, images: Mapping[str, Dataset], shared: Mapping[str, Any]) -> Any:
     kind, points = _graphic(region)
     image = images[region.sop]
-    frames = [region.frame] if image.get("NumberOfFrames") else None
-    source = hd.sr.SourceImageForRegion(image.SOPClassUID, region.sop, frames)
+    source = hd.sr.SourceImageForRegion(image.SOPClassUID, region.sop, _frames(image, region.frame))
     group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         referenced_region=hd.sr.ImageRegion(kind, points, source), **shared
     )
@@ -174,11 +175,18 @@ def _graphic(region: Region) -> tuple[Any, Any]:
     return hd.sr.GraphicTypeValues.POLYLINE, np.array(corners)
 
 
-def _measured(images: Mapping[str, Dataset]) -> list[Any] | None:
-    """The image where there is one; without any named, all in the evidence are meant (TID 1501)."""
-    if len(images) != 1:
+def _measured(image: ImageReference | None, images: Mapping[str, Dataset]) -> list[Any] | None:
+    """The image; where none is named, all in the evidence are meant (TID 1501)."""
+    if image is None:
         return None
-    return [hd.sr.SourceImageForMeasurementGroup(i.SOPClassUID, i.SOPInstanceUID) for i in images.values()]
+    header = images[image.sop]
+    frames = _frames(header, image.frame)
+    return [hd.sr.SourceImageForMeasurementGroup(header.SOPClassUID, image.sop, frames)]
+
+
+def _frames(image: Dataset, frame: int) -> list[int] | None:
+    # Only references to multi-frame images name frames (PS3.3 table 10-3).
+    return [frame] if image.get("NumberOfFrames") else None
 
 
 def _comments(record: FindingRecord) -> list[Any]:

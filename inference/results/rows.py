@@ -1,12 +1,12 @@
 """Finding records of an analysis, in exactly the precision that a report keeps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from inference.findings import Analysis, Box, Code, Finding, Measurement, Point, Score
-from inference.records import FindingRecord, Region, SegmentReference
+from inference.findings import Analysis, Box, Code, Finding, Measurement, Point, Score, SourceFrame
+from inference.records import FindingRecord, ImageReference, Region, SegmentReference
 from inference.results.context import ResultContext
 
 
@@ -18,15 +18,16 @@ def finding_records(analysis: Analysis, context: ResultContext) -> list[FindingR
     """
     stated = {(finding.code.value, finding.code.scheme) for finding in analysis.findings}
     missed = [code for code in analysis.looked_for if (code.value, code.scheme) not in stated]
-    findings = [*analysis.findings, *_absences(missed)]
+    findings = [*analysis.findings, *_absences(missed, analysis.frames)]
     if analysis.refusal is not None or not findings:
         raise ValueError(f"{analysis.model.name}: there is nothing to report")
     return [_record(finding, analysis, context) for finding in findings]
 
 
-def _absences(codes: list[Code]) -> Iterator[Finding]:
+def _absences(codes: Iterable[Code], frames: Sequence[SourceFrame]) -> Iterator[Finding]:
+    only = frames[0] if len(frames) == 1 else None
     for code in codes:
-        yield Finding(key=f"no {code.meaning}", code=code, presence="absent")
+        yield Finding(key=f"no {code.meaning}", code=code, presence="absent", source=only)
 
 
 def _record(finding: Finding, analysis: Analysis, context: ResultContext) -> FindingRecord:
@@ -50,6 +51,7 @@ def _record(finding: Finding, analysis: Analysis, context: ResultContext) -> Fin
         measurements=tuple(_measurement(measurement) for measurement in finding.measurements),
         region=_region(finding.geometry),
         segment=SegmentReference(context.segmentation, finding.segment) if finding.segment else None,
+        image=_image(finding),
         note=finding.note,
         flags=analysis.flags,
     )
@@ -66,6 +68,12 @@ def _score(score: Score | None) -> Score | None:
 
 def _measurement(measurement: Measurement) -> Measurement:
     return replace(measurement, value=decimal(measurement.value))
+
+
+def _image(finding: Finding) -> ImageReference | None:
+    if finding.source is None or finding.segment or finding.geometry:
+        return None
+    return ImageReference(finding.source.instance.key.sop, finding.source.frame)
 
 
 def _region(geometry: Point | Box | None) -> Region | None:

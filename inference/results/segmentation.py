@@ -38,7 +38,7 @@ def segmentation(analysis: Analysis, images: Sequence[Dataset], context: ResultC
         content_label="AI_SEGMENTATION",
         content_description=analysis.model.title,
         content_creator_name=None,
-        series_description=f"{analysis.model.title}: masks"[:64],
+        series_description=f"AI, not verified: {analysis.model.title}"[:64],
         specific_character_set="ISO_IR 192",
         **equipment(analysis.model),
     )

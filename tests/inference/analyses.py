@@ -157,8 +157,9 @@ def candidates(headers: list[Dataset], **changes) -> Analysis:
 
 def film_scores(headers: list[Dataset], **changes) -> Analysis:
     """A classifier's answer on one film."""
+    film = SourceFrame(stored(headers[0]))
     findings = (
-        Finding("Cardiomegaly", CARDIOMEGALY, score=Score(0.9996, CERTAINTY)),
-        Finding("Nodule", NODULE, presence="absent", score=Score(0.0123, CERTAINTY)),
+        Finding("Cardiomegaly", CARDIOMEGALY, score=Score(0.9996, CERTAINTY), source=film),
+        Finding("Nodule", NODULE, presence="absent", score=Score(0.0123, CERTAINTY), source=film),
     )
     return analysis(headers, findings=findings, looked_for=(CARDIOMEGALY, NODULE), **changes)

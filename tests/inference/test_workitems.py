@@ -166,7 +166,7 @@ def test_a_dead_workers_item_is_taken_over_when_its_lease_has_run_out(work, sche
         lambda: work.renew(uid, dead.transaction, LEASE),
         lambda: work.progress(uid, dead.transaction, 50),
         lambda: work.complete(uid, dead.transaction, ["2.25.9"], [finding(uid)], {}),
-        lambda: work.fail(uid, dead.transaction, "no", None),
+        lambda: work.end(uid, dead.transaction, Outcome.FAILED, "no"),
     ):
         with pytest.raises(LeaseLost):
             late()
@@ -223,19 +223,22 @@ def test_completion_brings_the_findings_and_ends_the_item(work, scheduled, engin
 def test_a_transient_failure_is_tried_again_later_and_stays_in_progress(work, scheduled, clock):
     uid = scheduled()
     held = work.claim(uid, "w", LEASE)
-    item = work.fail(uid, held.transaction, "the bucket did not answer", clock.now + timedelta(seconds=20))
+    item = work.retry(uid, held.transaction, "the bucket did not answer", clock.now + timedelta(seconds=20))
 
     assert (item.state, item.reason) == (State.IN_PROGRESS, "the bucket did not answer")
     assert work.due() == ()
     clock.forward(20)
     assert work.due() == (uid,)
+    again = work.claim(uid, "w", LEASE)
+    assert again.attempts == 2
+    work.retry(uid, again.transaction, "not its fault", clock.now, counts=False)
     assert work.claim(uid, "w", LEASE).attempts == 2
 
 
 def test_a_final_failure_cancels_with_its_reason(work, scheduled, clock):
     uid = scheduled()
     held = work.claim(uid, "w", LEASE)
-    item = work.fail(uid, held.transaction, "2 slices missing", None, Outcome.REFUSED)
+    item = work.end(uid, held.transaction, Outcome.REFUSED, "2 slices missing")
     clock.forward(1000)
 
     assert (item.state, item.outcome, item.reason) == (

@@ -66,7 +66,7 @@ def _findings() -> None:
         *_needed(sa.JSON, "measurements", "flags"),
         *_optional(sa.Float(53), "score", "value"),
         *_optional(sa.Text, "unit"),
-        *_optional(sa.JSON, "site", "laterality", "score_concept", "region", "segment"),
+        *_optional(sa.JSON, "site", "laterality", "score_concept", "region", "segment", "image"),
     )
     op.create_index("ix_findings_study", "findings", ["study_uid"])
     op.create_index("ix_findings_result", "findings", ["result_uid"])

@@ -1,0 +1,247 @@
+"""Carries out one work item: from its claim to its stored results, once, however often it is tried."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from pydicom import dcmread
+
+from inference.analyse import analyse
+from inference.findings import Analysis
+from inference.heartbeat import Heartbeat
+from inference.records import FindingRecord
+from inference.results.context import Report, ResultContext
+from inference.results.reading import read_findings
+from inference.results.sources import source_images
+from inference.results.write import ResultObjects, result_objects
+from inference.suitability import Unsuitable
+from inference.triggers import model_reference
+from inference.workitems import Inputs, LeaseLost, NewWorkItem, Outcome, State, WorkItem
+from inference.workitems_sql import SqlWorkItems, utc_now
+from models.card import Card
+from models.catalog import Catalog
+from models.errors import CardError
+from models.runtime import Runtime
+from storage.archive import Archive
+from storage.errors import DuplicateInstance, StorageDown, StorageFull, UnknownInstance
+from storage.instances import Origin, StoredInstance
+from storage.spool import Spool
+
+log = logging.getLogger(__name__)
+
+_SOONEST, _LATEST = timedelta(seconds=2), timedelta(minutes=5)
+
+
+class Superseded(Exception):
+    """What the work item is about is no longer what is there; the message says why."""
+
+
+# Asking again would give the same answer.
+_FINAL_REASONS: Mapping[type[Exception], Outcome] = {
+    Unsuitable: Outcome.REFUSED,
+    Superseded: Outcome.SUPERSEDED,
+    CardError: Outcome.FAILED,
+    DuplicateInstance: Outcome.FAILED,
+}
+
+
+class Pipeline:
+    """Runs work items.
+
+    Args:
+        archive: where images come from and results go.
+        spool: where result files wait for the archive.
+        work: the work list.
+        catalog: the models.
+        runtime: what runs them.
+        lease_seconds: for how long an item stays with a worker that says nothing.
+        max_attempts: after how many failed tries an item is given up.
+        worker: name of this worker; by default host and process.
+        clock: the time now, aware.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        spool: Spool,
+        work: SqlWorkItems,
+        catalog: Catalog,
+        runtime: Runtime,
+        *,
+        lease_seconds: float = 60.0,
+        max_attempts: int = 3,
+        worker: str = "",
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._archive = archive
+        self._spool = spool
+        self._work = work
+        self._catalog = catalog
+        self._runtime = runtime
+        self._lease = timedelta(seconds=lease_seconds)
+        self._max_attempts = max_attempts
+        self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
+        self._clock = clock
+
+    def run(self, uid: str) -> WorkItem:
+        """Carry out the work item, unless it is not due, held by another worker, or has ended.
+
+        Returns:
+            The item as it is afterwards: COMPLETED; CANCELED with its reason; or IN PROGRESS, to be tried
+            again at its `due_at` or held by somebody else.
+
+        Raises:
+            UnknownWorkItem: there is none of this UID.
+            StorageDown: the database did not answer; the item is due again when its lease has run out.
+        """
+        item = self._work.claim(uid, self._worker, self._lease)
+        if item is None or item.transaction is None:
+            return self._work.get(uid)
+        try:
+            return self._tried(item, item.transaction)
+        except LeaseLost as error:
+            log.warning("%s", error)
+            return self._work.get(uid)
+
+    def _tried(self, item: WorkItem, transaction: str) -> WorkItem:
+        if item.attempts > self._max_attempts:
+            reason = (
+                f"given up after {self._max_attempts} tries: {item.reason or 'the worker died each time'}"
+            )
+            return self._work.end(item.uid, transaction, Outcome.FAILED, reason)
+        try:
+            with Heartbeat(self._work, item.uid, transaction, self._lease) as heartbeat:
+                return self._carried_out(item, transaction, heartbeat)
+        except LeaseLost:
+            raise
+        except tuple(_FINAL_REASONS) as error:
+            return self._work.end(item.uid, transaction, _FINAL_REASONS[type(error)], str(error))
+        except (StorageDown, StorageFull) as error:
+            log.warning("work item %s: %s", item.uid, error)
+            return self._work.retry(item.uid, transaction, str(error), self._later(item), counts=False)
+        except Exception as error:
+            # Whatever one input does to a model, the others must not wait for it.
+            log.exception("work item %s failed", item.uid)
+            return self._failed(item, transaction, f"{type(error).__name__}: {error}")
+
+    def _failed(self, item: WorkItem, transaction: str, reason: str) -> WorkItem:
+        if item.attempts >= self._max_attempts:
+            return self._work.end(item.uid, transaction, Outcome.FAILED, reason)
+        return self._work.retry(item.uid, transaction, reason, self._later(item))
+
+    def _later(self, item: WorkItem) -> datetime:
+        """Longer from try to try: half the time that the item has been under way."""
+        now = self._clock()
+        waited = (now - (item.started_at or now)) / 2
+        return now + min(max(waited, _SOONEST), _LATEST)
+
+    def _carried_out(self, item: WorkItem, transaction: str, heartbeat: Heartbeat) -> WorkItem:
+        context = ResultContext(item.uid, item.created_at, self._predecessor(item))
+        if stored := self._stored_before(context):
+            return self._work.complete(item.uid, transaction, *stored, timings={})
+        timings = self._waits(item)
+        self._work.progress(item.uid, transaction, 10, "running the model")
+        analysis = self._analysis(item)
+        timings |= analysis.timings
+        heartbeat.check()
+        self._work.progress(item.uid, transaction, 80, "writing the results")
+        with _timed(timings, "results"):
+            objects = self._objects(analysis, context)
+        heartbeat.check()
+        with _timed(timings, "store"):
+            self._store(objects, item)
+        return self._work.complete(item.uid, transaction, objects.uids, objects.records, timings)
+
+    def _waits(self, item: WorkItem) -> dict[str, float]:
+        """Seconds from the last image to the work item, and from there to its beginning."""
+        received = item.received_at or item.created_at
+        return {
+            "completeness": (item.created_at - received).total_seconds(),
+            "queue": (self._clock() - item.created_at).total_seconds(),
+        }
+
+    def _analysis(self, item: WorkItem) -> Analysis:
+        card = self._card(item)
+        analysis = analyse(card, self._archive, self._runtime, self._instances(item))
+        if analysis.refusal is not None:
+            raise Unsuitable(analysis.refusal)
+        return analysis
+
+    def _card(self, item: WorkItem) -> Card:
+        """The very model that the item was made for; where there is a newer one, its work is scheduled."""
+        card = self._catalog.get(item.model.name)
+        current = model_reference(card)
+        if current == item.model:
+            return card
+        new = NewWorkItem(
+            current, self._work.inputs(item.uid), self._clock(), item.priority, item.received_at
+        )
+        self._work.create_if_absent(new)
+        raise Superseded(f"{card.name} is at version {card.version} now, see {new.uid}")
+
+    def _instances(self, item: WorkItem) -> list[StoredInstance]:
+        """The very images that the item was made for."""
+        inputs = self._work.inputs(item.uid)
+        wanted = set(inputs.sops)
+        try:
+            stored = self._archive.instances(item.study, item.series)
+        except UnknownInstance:
+            stored = []
+        instances = [instance for instance in stored if instance.key.sop in wanted]
+        if not instances or Inputs.of_series(instances).fingerprint != inputs.fingerprint:
+            raise Superseded("images were deleted or replaced since")
+        return instances
+
+    def _predecessor(self, item: WorkItem) -> Report | None:
+        """The report that this one supersedes: that of the last earlier item that came to one."""
+        earlier = item.predecessor
+        while earlier is not None:
+            before = self._work.get(earlier)
+            if before.state is State.COMPLETED:
+                return self._report(before.results[0])
+            earlier = before.predecessor
+        return None
+
+    def _report(self, sop: str) -> Report | None:
+        try:
+            key = self._archive.instance(sop).key
+        except UnknownInstance:
+            return None
+        return Report(key.study, key.series, key.sop)
+
+    def _objects(self, analysis: Analysis, context: ResultContext) -> ResultObjects:
+        images = source_images(self._archive.headers(analysis.sources))
+        return result_objects(analysis, images, context)
+
+    def _store(self, objects: ResultObjects, item: WorkItem) -> None:
+        # The report last: whoever finds it finds the masks that it refers to, and a worker that takes the
+        # item over after a report was stored has nothing more to do.
+        with self._archive.delivery(
+            Origin("inference", f"{item.model.name} {item.model.version}")
+        ) as delivery:
+            for data in objects.files:
+                file = self._spool.new()
+                file.write(data)
+                delivery.ingest(file)
+
+    def _stored_before(self, context: ResultContext) -> tuple[tuple[str, ...], list[FindingRecord]] | None:
+        """The results of an earlier try that ended between storing them and saying so."""
+        try:
+            stored = self._archive.instance(context.report)
+        except UnknownInstance:
+            return None
+        with self._archive.open(stored) as file:
+            records = read_findings(dcmread(file))
+        masks = dict.fromkeys(record.segment.sop for record in records if record.segment)
+        return (context.report, *masks), records
+
+
+@contextmanager
+def _timed(timings: dict[str, float], step: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    timings[step] = time.perf_counter() - began
