@@ -71,3 +71,84 @@ class Page:
     answers: tuple[dict[str, object], ...]
     more: bool
     """There were further answers beyond the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute that is searched or answered from the index, and where it stands."""
+
+    tag: str
+    keyword: str
+    vr: str
+    level: Level
+    answered: bool = True
+    """Part of every answer (PS3.18 tables 10.6.3-3 to -5), with an empty value when it has none."""
+    matched: bool = True
+    """May be asked for (PS3.18 table 10.6.1-5, and more)."""
+
+
+ATTRIBUTES: tuple[Attribute, ...] = (
+    Attribute("00080020", "StudyDate", "DA", "study"),
+    Attribute("00080030", "StudyTime", "TM", "study"),
+    Attribute("00080050", "AccessionNumber", "SH", "study"),
+    Attribute("00080056", "InstanceAvailability", "CS", "study", matched=False),
+    Attribute("00080061", "ModalitiesInStudy", "CS", "study"),
+    Attribute("00080062", "SOPClassesInStudy", "UI", "study", answered=False),
+    Attribute("00080090", "ReferringPhysicianName", "PN", "study"),
+    Attribute("00080201", "TimezoneOffsetFromUTC", "SH", "study", answered=False, matched=False),
+    Attribute("00081030", "StudyDescription", "LO", "study"),
+    Attribute("00100010", "PatientName", "PN", "study"),
+    Attribute("00100020", "PatientID", "LO", "study"),
+    Attribute("00100021", "IssuerOfPatientID", "LO", "study", answered=False),
+    Attribute("00100030", "PatientBirthDate", "DA", "study"),
+    Attribute("00100040", "PatientSex", "CS", "study"),
+    Attribute("0020000D", "StudyInstanceUID", "UI", "study"),
+    Attribute("00200010", "StudyID", "SH", "study"),
+    Attribute("00201206", "NumberOfStudyRelatedSeries", "IS", "study", matched=False),
+    Attribute("00201208", "NumberOfStudyRelatedInstances", "IS", "study", matched=False),
+    Attribute("00080021", "SeriesDate", "DA", "series", answered=False),
+    Attribute("00080031", "SeriesTime", "TM", "series", answered=False),
+    Attribute("00080060", "Modality", "CS", "series"),
+    Attribute("0008103E", "SeriesDescription", "LO", "series"),
+    Attribute("00180015", "BodyPartExamined", "CS", "series", answered=False),
+    Attribute("0020000E", "SeriesInstanceUID", "UI", "series"),
+    Attribute("00200011", "SeriesNumber", "IS", "series"),
+    Attribute("00201209", "NumberOfSeriesRelatedInstances", "IS", "series", matched=False),
+    Attribute("00400244", "PerformedProcedureStepStartDate", "DA", "series"),
+    Attribute("00400245", "PerformedProcedureStepStartTime", "TM", "series"),
+    Attribute("00400275", "RequestAttributesSequence", "SQ", "series", matched=False),
+    Attribute("00400275.00400009", "ScheduledProcedureStepID", "SH", "series", answered=False),
+    Attribute("00400275.00401001", "RequestedProcedureID", "SH", "series", answered=False),
+    Attribute("00080016", "SOPClassUID", "UI", "instance"),
+    Attribute("00080018", "SOPInstanceUID", "UI", "instance"),
+    Attribute("00200013", "InstanceNumber", "IS", "instance"),
+    Attribute("00280008", "NumberOfFrames", "IS", "instance", answered=False),
+    Attribute("00280010", "Rows", "US", "instance", answered=False),
+    Attribute("00280011", "Columns", "US", "instance", answered=False),
+    Attribute("00280100", "BitsAllocated", "US", "instance", answered=False),
+)
+BY_TAG = {attribute.tag: attribute for attribute in ATTRIBUTES}
+BY_KEYWORD = {attribute.keyword: attribute for attribute in ATTRIBUTES}
+
+LEVELS: tuple[Level, ...] = ("study", "series", "instance")
+
+DEFAULT_LIMIT: dict[Level, int] = {"study": 1_000, "series": 10_000, "instance": 10_000}
+"""Answers to a query without a limit."""
+MAX_LIMIT = 10_000
+"""Answers to any one query; a greater limit is taken as this, and `Page.more` tells."""
+
+# What the modules of patient and study (PS3.3 C.7.1, C.7.2) hold beyond group 0010, and those of series,
+# equipment and frame of reference (C.7.3 to C.7.5): the same in all instances of a study or series.
+STUDY_TAGS = frozenset({"00080051", "00080096", "00081032", "00081048", "00081060", "00321032", "00321034"})
+SERIES_TAGS = frozenset(
+    {
+        *("00080070", "00080080", "00080081", "00081010", "00081040", "00081050", "00081070", "00081090"),
+        *("00081111", "00180010", "00181000", "00181020", "00181030", "00185100", "00200052", "00200060"),
+        *("00201040", "00400242", "00400253", "00400254", "00400260", "00400555"),
+    }
+)
+
+
+def is_study_tag(tag: str) -> bool:
+    """The attribute belongs to the patient or study."""
+    return tag[:4] == "0010" or tag in STUDY_TAGS

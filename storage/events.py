@@ -1,0 +1,25 @@
+"""What happened to what is stored: written with the rows, read by whoever reacts, each with a cursor of its own."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from storage.instances import Origin
+
+Kind = Literal["instance.stored", "instance.replaced", "instance.deleted", "delivery.ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened."""
+
+    cursor: str
+    """Where to go on reading after this event; opaque."""
+    kind: Kind
+    study: str
+    series: str
+    sop: str | None
+    """None for `delivery.ended`, which is about a series."""
+    delivery: str | None
+    origin: Origin
+    at: datetime

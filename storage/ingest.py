@@ -1,0 +1,137 @@
+"""The one way in: from a received file to an acknowledged instance."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Literal, TypeVar
+
+from storage.committer import Committer
+from storage.errors import DuplicateInstance, InvalidInstance, StorageError, UnknownInstance
+from storage.header import Header, read_header
+from storage.instances import Accepted, Origin, StoredInstance
+from storage.places import Place, quarantined
+from storage.ports import Blobs
+from storage.spool import SpoolFile, disk_errors
+from storage.sql.index import Added, Burnt, Entry, Result, SqlIndex
+from storage.sweep import remove_orphan
+
+Duplicates = Literal["keep", "replace"]
+T = TypeVar("T")
+U = TypeVar("U")
+
+_AT_ONCE = 8
+
+
+class Ingest:
+    """Stores instances one by one; safe to call from many threads, whose rows are committed together."""
+
+    def __init__(self, blobs: Blobs, index: SqlIndex, duplicates: Duplicates) -> None:
+        self._blobs = blobs
+        self._index = index
+        self._replace = duplicates == "replace"
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "ingest")
+        self._committer: Committer[Entry, Result | StorageError] = Committer(index.add)
+
+    def several_at_once(self, do: Callable[[T], U], things: Iterable[T]) -> list[U]:
+        """`do` each of `things` in a few threads; what they answer, in order."""
+        return list(self._threads.map(do, things))
+
+    def close(self) -> None:
+        """Wait for what is under way and let the threads go."""
+        self._threads.shutdown()
+
+    def read(self, file: SpoolFile, origin: Origin) -> Header:
+        """What the file says it is.
+
+        Raises:
+            InvalidInstance: the file is not an instance; the refusal is listed.
+        """
+        try:
+            return read_header(file.path)
+        except InvalidInstance as error:
+            self._index.note_refusal(str(error), origin, file.size)
+            raise
+
+    def store(self, file: SpoolFile, header: Header, origin: Origin, delivery: str | None) -> Accepted:
+        """Store a closed file.
+
+        Raises:
+            DuplicateInstance: the SOP Instance UID is taken; the refusal is listed and its bytes are kept.
+            StorageFull, StorageDown: nothing is promised; sending it again is safe.
+        """
+        known = self._index.instance(header.key.sop)
+        if known is None:
+            return self._store_new(file, header, origin, delivery, version=1)
+        return self._meet(file, header, origin, delivery, known)
+
+    def _meet(
+        self, file: SpoolFile, header: Header, origin: Origin, delivery: str | None, known: StoredInstance
+    ) -> Accepted:
+        """The SOP Instance UID is stored already: the same again, a new version, or a conflict."""
+        if known.key != header.key:
+            where = f"study {known.key.study}, series {known.key.series}"
+            raise self._refused(file, header, origin, f"SOPInstanceUID {known.key.sop} is stored in {where}")
+        if (known.digest, known.transfer_syntax) == (header.digest, header.transfer_syntax):
+            return Accepted(known, duplicate=True, warnings=header.warnings)
+        if not self._replace:
+            reason = f"SOPInstanceUID {known.key.sop} is already stored with other bytes, which are kept"
+            raise self._refused(file, header, origin, reason)
+        return self._store_new(file, header, origin, delivery, known.version + 1)
+
+    def _store_new(
+        self, file: SpoolFile, header: Header, origin: Origin, delivery: str | None, version: int
+    ) -> Accepted:
+        # Bytes before row: whoever finds the row can read the file. If we die or lose the database here,
+        # the blob has no row, and the sweep takes it into the index.
+        instance = self._make_durable(file, header, version)
+        entry = Entry(header, instance, origin, delivery, "replace" if self._replace else "refuse")
+        result = self._committer.commit(entry)
+        if isinstance(result, Added):
+            return Accepted(instance, warnings=(*header.warnings, *result.warnings))
+        if isinstance(result, Burnt):
+            return self._store_new(file, header, origin, delivery, instance.version + 1)
+        if isinstance(result, StorageError):
+            remove_orphan(self._blobs, self._index, instance.blob)
+            self._index.note_refusal(str(result), origin, file.size)
+            raise result
+        # Another thread or process has stored this SOP Instance UID since we looked.
+        try:
+            return self._meet(file, header, origin, delivery, result.instance)
+        finally:
+            remove_orphan(self._blobs, self._index, instance.blob)
+
+    def _make_durable(self, file: SpoolFile, header: Header, version: int) -> StoredInstance:
+        """Put the bytes under the first free version; a name that holds these very bytes is as good as free."""
+        blob = Place(header.key, version).blob
+        while not (self._blobs.put_if_absent(blob, file.path) or self._holds(blob, file)):
+            version += 1
+            blob = Place(header.key, version).blob
+        return StoredInstance(
+            key=header.key,
+            sop_class=header.sop_class,
+            transfer_syntax=header.transfer_syntax,
+            size=header.size,
+            digest=header.digest,
+            blob=blob,
+            version=version,
+            stored_at=datetime.now(UTC),
+            number_of_frames=header.layout.number_of_frames,
+        )
+
+    def _holds(self, blob: str, file: SpoolFile) -> bool:
+        """The blob is what somebody left who died before he could write the row, or the same sent twice at once."""
+        found = self._blobs.stat(blob)
+        if found is None or found.size != file.path.stat().st_size:
+            return False
+        try:
+            chunks = self._blobs.stream(blob)
+            with disk_errors("read the spool"), file.path.open("rb") as mine:
+                return all(chunk == mine.read(len(chunk)) for chunk in chunks)
+        except UnknownInstance:
+            return False
+
+    def _refused(self, file: SpoolFile, header: Header, origin: Origin, reason: str) -> DuplicateInstance:
+        blob = quarantined(header.key, header.digest)
+        self._blobs.put_if_absent(blob, file.path)
+        self._index.note_refusal(reason, origin, header.size, (blob, header))
+        return DuplicateInstance(f"{reason}; this copy is in quarantine")

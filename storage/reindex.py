@@ -1,0 +1,149 @@
+"""The objects are the truth: rows made from blobs alone."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+from storage.errors import InvalidInstance, UnknownInstance
+from storage.header import Header, read_header
+from storage.instances import Origin, StoredInstance
+from storage.places import QUARANTINE, STUDIES, Place, place_of, quarantined
+from storage.ports import Blobs, BlobStat
+from storage.spool import Spool
+from storage.sql.index import Added, Burnt, Entry, SqlIndex
+
+_ORIGIN = Origin("reindex")
+_GROUP = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """What became of the blobs that were read."""
+
+    added: int = 0
+    known: int = 0
+    """In the index already; their headers were read anew."""
+    quarantined: int = 0
+    failed: tuple[tuple[str, str], ...] = ()
+    """Name and reason of what could not be indexed; the blob stays."""
+
+    def __add__(self, other: "Reindexed") -> "Reindexed":
+        return Reindexed(
+            self.added + other.added,
+            self.known + other.known,
+            self.quarantined + other.quarantined,
+            self.failed + other.failed,
+        )
+
+
+def reindex(
+    blobs: Blobs, index: SqlIndex, spool: Spool, progress: Callable[[Reindexed], None] = lambda _: None
+) -> Reindexed:
+    """Make rows for all blobs, versions and quarantine included; harmless when they are there, and while in use.
+
+    What only the index knew is gone: who sent an instance, why one was refused. `stored_at` is the blob's time.
+
+    Args:
+        blobs: what is read; nothing in it is changed.
+        index: what is written to.
+        spool: where each blob waits while it is read.
+        progress: told the figures so far, now and then.
+
+    Raises:
+        StorageDown, StorageFull: it could not be finished; run it again.
+    """
+    total = Reindexed()
+    for some in _groups(blobs.list(STUDIES)):
+        total += reindex_blobs(blobs, index, spool, some)
+        progress(total)
+    for some in _groups(blobs.list(QUARANTINE)):
+        total += _quarantine(blobs, index, spool, some)
+        progress(total)
+    return total
+
+
+def reindex_blobs(blobs: Blobs, index: SqlIndex, spool: Spool, wanted: Iterable[BlobStat]) -> Reindexed:
+    """Make rows for these blobs below `studies/`."""
+    total = Reindexed()
+    for some in _groups(iter(wanted)):
+        entries = [_entry(blobs, spool, found) for found in some]
+        total += _add(index, [entry for entry in entries if isinstance(entry, Entry)])
+        total += Reindexed(failed=tuple(failure for failure in entries if not isinstance(failure, Entry)))
+    return total
+
+
+def _groups(found: Iterator[BlobStat]) -> Iterator[list[BlobStat]]:
+    while group := list(islice(found, _GROUP)):
+        yield group
+
+
+def _header(blobs: Blobs, spool: Spool, blob: str) -> Header:
+    with spool.new() as file:
+        for chunk in blobs.stream(blob):
+            file.write(chunk)
+        file.close()
+        return read_header(file.path)
+
+
+def _entry(blobs: Blobs, spool: Spool, found: BlobStat) -> Entry | tuple[str, str]:
+    place = place_of(found.name)
+    if place is None:
+        return found.name, "not the name of an instance"
+    try:
+        header = _header(blobs, spool, found.name)
+    except (InvalidInstance, UnknownInstance) as error:
+        return found.name, str(error)
+    if header.key != place.key:
+        return found.name, f"holds SOPInstanceUID {header.key.sop} of another place"
+    return Entry(header, _instance(header, place, found), _ORIGIN, None, "place")
+
+
+def _instance(header: Header, place: Place, found: BlobStat) -> StoredInstance:
+    return StoredInstance(
+        key=header.key,
+        sop_class=header.sop_class,
+        transfer_syntax=header.transfer_syntax,
+        size=header.size,
+        digest=header.digest,
+        blob=found.name,
+        version=place.version,
+        stored_at=datetime.fromtimestamp(found.modified, UTC),
+        number_of_frames=header.layout.number_of_frames,
+    )
+
+
+def _add(index: SqlIndex, entries: list[Entry]) -> Reindexed:
+    total = Reindexed()
+    for entry, result in zip(entries, index.add(entries) if entries else [], strict=True):
+        if isinstance(result, Added):
+            total += Reindexed(added=1)
+        elif isinstance(result, Burnt):
+            total += Reindexed(failed=((entry.instance.blob, "is being removed"),))
+        elif isinstance(result, Exception):
+            total += Reindexed(failed=((entry.instance.blob, str(result)),))
+        elif result.instance.key == entry.key:
+            total += Reindexed(known=1)
+        else:
+            reason = f"SOPInstanceUID {entry.key.sop} is stored as {result.instance.blob}"
+            total += Reindexed(failed=((entry.instance.blob, reason),))
+    return total
+
+
+def _quarantine(blobs: Blobs, index: SqlIndex, spool: Spool, some: list[BlobStat]) -> Reindexed:
+    total = Reindexed()
+    for found in some:
+        if index.knows_refusal(found.name):
+            total += Reindexed(known=1)
+            continue
+        try:
+            header = _header(blobs, spool, found.name)
+        except (InvalidInstance, UnknownInstance) as error:
+            total += Reindexed(failed=((found.name, str(error)),))
+            continue
+        if quarantined(header.key, header.digest) != found.name:
+            total += Reindexed(failed=((found.name, "not the name of a quarantined instance"),))
+            continue
+        index.note_refusal("found in quarantine by a reindex", _ORIGIN, header.size, (found.name, header))
+        total += Reindexed(quarantined=1)
+    return total

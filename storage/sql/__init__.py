@@ -1,0 +1,1 @@
+"""The index: what is stored, as rows of SQLite or PostgreSQL."""

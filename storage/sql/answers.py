@@ -1,0 +1,243 @@
+"""Rows as DICOM JSON objects (PS3.18 F.2), with what was asked for beyond the columns."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from storage.search import ATTRIBUTES, SERIES_TAGS, Attribute, Level, Query, is_study_tag
+from storage.sql.packing import unpack
+from storage.sql.stored import chunks
+from storage.sql.tables import headers, instances, series, series_classes, series_requests
+
+Element = dict[str, Any]
+Answer = dict[str, object]
+Rows = Sequence[Row[Any]]
+
+_ALL = "all"
+_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+_COLUMNS = {
+    "00080020": "studies_study_date",
+    "00080030": "studies_study_time",
+    "00080050": "studies_accession",
+    "00080090": "studies_referring",
+    "00080201": "studies_timezone",
+    "00081030": "studies_description",
+    "00100010": "studies_patient_name",
+    "00100020": "studies_patient_id",
+    "00100021": "studies_issuer",
+    "00100030": "studies_birth_date",
+    "00100040": "studies_sex",
+    "0020000D": "studies_study_uid",
+    "00200010": "studies_study_label",
+    "00080021": "series_series_date",
+    "00080031": "series_series_time",
+    "00080060": "series_modality",
+    "0008103E": "series_description",
+    "00180015": "series_body_part",
+    "0020000E": "series_series_uid",
+    "00200011": "series_number",
+    "00201209": "series_instances",
+    "00400244": "series_pps_start_date",
+    "00400245": "series_pps_start_time",
+    "00080016": "instances_sop_class",
+    "00080018": "instances_sop_uid",
+    "00200013": "instances_number",
+    "00280008": "instances_number_of_frames",
+    "00280010": "instances_rows",
+    "00280011": "instances_columns",
+    "00280100": "instances_bits_allocated",
+}
+_WHEN_KNOWN = {"00080201", "00280008", "00280010", "00280011", "00280100"}
+"""Answered where there is a value; an empty one would say something about an instance that has none."""
+_ALWAYS = {"00080056", "0020000D"}
+
+
+def answers(connection: Connection, query: Query, rows: Rows) -> Iterator[Answer]:
+    """One DICOM JSON object for each row, its tags in order."""
+    wanted = [attribute for attribute in ATTRIBUTES if _is_wanted(attribute, query)]
+    gathered = _Gathered(connection, rows, {attribute.tag for attribute in wanted})
+    beyond = _beyond(connection, query, rows, {attribute.tag for attribute in wanted})
+    for row, more in zip(rows, beyond, strict=True):
+        answer = {a.tag: gathered.element(a, row) for a in wanted if "." not in a.tag}
+        known = {tag: e for tag, e in answer.items() if "Value" in e or tag not in _WHEN_KNOWN}
+        yield dict(sorted((more | known).items()))
+
+
+def _is_wanted(attribute: Attribute, query: Query) -> bool:
+    tag, level = attribute.tag, attribute.level
+    if tag in _ALWAYS or (tag == "0020000E" and query.level == "instance"):
+        return True
+    if level not in _levels(query):
+        return _is_above(level, query.level) and tag in query.include
+    return (
+        attribute.answered
+        or tag in _WHEN_KNOWN
+        or tag in query.include
+        or (_ALL in query.include and level == query.level)
+    )
+
+
+def _is_above(level: Level, asked: Level) -> bool:
+    order = ("study", "series", "instance")
+    return order.index(level) < order.index(asked)
+
+
+def _levels(query: Query) -> set[Level]:
+    """The query's own, and those above that its path does not fix (PS3.18 10.6.3.3)."""
+    levels: set[Level] = {query.level}
+    if query.study is None:
+        levels.add("study")
+    if query.series is None and query.level == "instance":
+        levels.add("series")
+    return levels
+
+
+def element(vr: str, value: Any) -> Element:
+    """A DICOM JSON element; an empty one for None, '' and an empty list."""
+    if value is None or value in ("", []):
+        return {"vr": vr}
+    if vr == "PN":
+        return {"vr": vr, "Value": [_name(value)]}
+    return {"vr": vr, "Value": value if isinstance(value, list) else [value]}
+
+
+def _name(value: str) -> dict[str, str]:
+    return {group: text for group, text in zip(_GROUPS, value.split("="), strict=False) if text}
+
+
+class _Gathered:
+    """The columns of the rows, and what is counted and listed for all of them at once."""
+
+    def __init__(self, connection: Connection, rows: Rows, tags: Collection[str]) -> None:
+        study_ids = _distinct(rows, "studies_id")
+        self._computed: dict[str, Callable[[Row[Any]], Any]] = {"00080056": lambda _: "ONLINE"}
+        if {"00080061", "00201206", "00201208"} & set(tags):
+            summary = _summaries(connection, study_ids)
+            self._computed["00080061"] = lambda row: summary[row.studies_id][0]
+            self._computed["00201206"] = lambda row: summary[row.studies_id][1]
+            self._computed["00201208"] = lambda row: summary[row.studies_id][2]
+        if "00080062" in tags:
+            classes = _classes(connection, study_ids)
+            self._computed["00080062"] = lambda row: classes[row.studies_id]
+        if "00400275" in tags:
+            requests = _requests(connection, _distinct(rows, "series_id"))
+            self._computed["00400275"] = lambda row: requests[row.series_id]
+
+    def element(self, attribute: Attribute, row: Row[Any]) -> Element:
+        computed = self._computed.get(attribute.tag)
+        value = computed(row) if computed else row._mapping[_COLUMNS[attribute.tag]]
+        if attribute.tag == "00280008":
+            value = value or None
+        return element(attribute.vr, value)
+
+
+def _distinct(rows: Rows, name: str) -> list[int]:
+    return sorted({row._mapping[name] for row in rows})
+
+
+def _summaries(connection: Connection, ids: list[int]) -> dict[int, tuple[list[str], int, int]]:
+    """Modalities, number of series and number of instances of each study."""
+    columns = (series.c.study_id, series.c.modality, func.count(), func.sum(series.c.instances))
+    found: dict[int, tuple[list[str], int, int]] = defaultdict(lambda: ([], 0, 0))
+    for some in chunks(ids):
+        grouped = (
+            select(*columns).where(series.c.study_id.in_(some)).group_by(*columns[:2]).order_by(*columns[:2])
+        )
+        for study_id, modality, of_series, of_instances in connection.execute(grouped):
+            modalities, all_series, all_instances = found[study_id]
+            more = [modality] if modality else []
+            found[study_id] = (modalities + more, all_series + of_series, all_instances + int(of_instances))
+    return found
+
+
+def _classes(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    columns = (series_classes.c.sop_class, series.c.study_id)
+    query = select(*columns).distinct().select_from(series.join(series_classes))
+    for some in chunks(ids):
+        for sop_class, study_id in connection.execute(query.where(series.c.study_id.in_(some))):
+            found[study_id].append(sop_class)
+    return defaultdict(list, {study_id: sorted(set(classes)) for study_id, classes in found.items()})
+
+
+def _requests(connection: Connection, ids: list[int]) -> dict[int, list[Answer]]:
+    found: dict[int, list[Answer]] = defaultdict(list)
+    query = select(series_requests).order_by(series_requests.c.series_id, series_requests.c.item)
+    for some in chunks(ids):
+        for row in connection.execute(query.where(series_requests.c.series_id.in_(some))):
+            item = {"00400009": element("SH", row.step_id), "00401001": element("SH", row.procedure_id)}
+            found[row.series_id].append(item)
+    return found
+
+
+def _beyond(connection: Connection, query: Query, rows: Rows, known: set[str]) -> list[dict[str, Element]]:
+    """What was asked for and is no column: from the header of the instance, or of one in the study or series."""
+    tags = {tag.split(".")[0] for tag in query.include if tag != _ALL} - known
+    everything = _ALL in query.include
+    if not (tags or everything):
+        return [{} for _ in rows]
+    ids = _instances_of(connection, query.level, rows)
+    packed = _packed_headers(connection, ids)
+    return [_chosen(packed.get(i, b""), query.level, tags, everything=everything) for i in ids]
+
+
+def _instances_of(connection: Connection, level: Level, rows: Rows) -> list[int]:
+    if level == "instance":
+        return [row.instances_id for row in rows]
+    if level == "series":
+        first = _first_instances(connection, _distinct(rows, "series_id"))
+        return [first.get(row.series_id, 0) for row in rows]
+    query = select(series.c.study_id, func.min(series.c.id)).group_by(series.c.study_id)
+    in_study: dict[int, int] = {}
+    for some in chunks(_distinct(rows, "studies_id")):
+        in_study |= {s: i for s, i in connection.execute(query.where(series.c.study_id.in_(some)))}
+    first = _first_instances(connection, sorted(in_study.values()))
+    return [first.get(in_study.get(row.studies_id, 0), 0) for row in rows]
+
+
+def _first_instances(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    of_series = select(instances.c.id).where(instances.c.series_id == series.c.id)
+    first = of_series.order_by(instances.c.number, instances.c.id).limit(1).scalar_subquery()
+    found: dict[int, int] = {}
+    for some in chunks(ids):
+        found |= {
+            s: i for s, i in connection.execute(select(series.c.id, first).where(series.c.id.in_(some)))
+        }
+    return found
+
+
+def _packed_headers(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
+    """Those that are still there: in PostgreSQL a study may be deleted between two statements."""
+    found: dict[int, bytes] = {}
+    for some in chunks(ids):
+        query = select(headers.c.instance_id, headers.c.json).where(headers.c.instance_id.in_(some))
+        found |= {i: packed for i, packed in connection.execute(query)}
+    return found
+
+
+def _chosen(packed: bytes, level: Level, tags: set[str], *, everything: bool) -> dict[str, Element]:
+    attributes = json.loads(unpack(packed)) if packed else {}
+    return {
+        tag: _without_bulk(value)
+        for tag, value in attributes.items()
+        if (tag in tags or (everything and _belongs(tag, level))) and "BulkDataURI" not in value
+    }
+
+
+def _belongs(tag: str, level: Level) -> bool:
+    return level == "instance" or is_study_tag(tag) or (level == "series" and tag in SERIES_TAGS)
+
+
+def _without_bulk(value: Element) -> Element:
+    """An element without the big values in its items: they have no place in an answer."""
+    if value.get("vr") != "SQ":
+        return value
+    items = [
+        {tag: _without_bulk(inner) for tag, inner in item.items() if "BulkDataURI" not in inner}
+        for item in value.get("Value", [])
+    ]
+    return value | {"Value": items} if items else value

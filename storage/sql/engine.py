@@ -1,0 +1,166 @@
+"""Connections to SQLite or PostgreSQL, and the one way to write through them."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+
+from storage.errors import StorageDown, StorageFull
+
+_BUSY_MS = 30_000
+_POSTGRES = {
+    # A prepared LIKE flips to its generic plan after a few costly patterns: 500 ms instead of 0.2 ms.
+    "prepare_threshold": None,
+    "connect_timeout": 10,
+    "application_name": "isocenter",
+}
+# One number for the advisory locks of all our processes in a database: "isocentr" in ASCII.
+_LOCK = 0x69736F63656E7472
+
+
+def connect(url: str) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://user:password@host/database`; connects when first used.
+
+    Raises:
+        ValueError: the URL names another kind of database, or an SQLite database that is no file.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return _postgres(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return _sqlite(url, Path(parsed.database))
+    shown = parsed.render_as_string(hide_password=True)
+    raise ValueError(f"{shown}: the index lives in sqlite:///FILE or postgresql://…")
+
+
+def _postgres(url: str) -> Engine:
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    engine = create_engine(
+        parsed,
+        pool_size=10,
+        max_overflow=20,
+        pool_pre_ping=True,
+        connect_args=_POSTGRES,
+        isolation_level="READ COMMITTED",
+    )
+
+    @event.listens_for(engine, "connect")
+    def durable(connection: Any, _: Any) -> None:
+        # Success means durable, whatever the server's default is.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') = 'off'"
+            )
+        connection.commit()
+
+    return engine
+
+
+def _sqlite(url: str, path: Path) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=20,
+        connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False, "isolation_level": None},
+        execution_options={"write_lock": _FileLock(path.with_name(path.name + "-lock"))},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: Any) -> None:
+        for pragma in (
+            f"busy_timeout={_BUSY_MS}",
+            "journal_mode=WAL",
+            # NORMAL loses acknowledged commits when the power fails.
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-64000",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing", False)
+        # A deferred BEGIN that writes later fails on a stale snapshot, whatever the busy timeout is.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+class _FileLock:
+    """One writer at a time among all threads and processes, in a fair order.
+
+    SQLite's own busy handler polls: with several writers the unlucky ones wait for seconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = threading.Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with self._thread:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(fd)
+
+
+@contextmanager
+def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
+    """A transaction that writes, committed on leaving; on SQLite it is the only one.
+
+    Args:
+        engine: from `connect`.
+        alone: PostgreSQL too runs no other of these transactions meanwhile. Needed by what removes rows or blobs,
+            so that nobody who adds relies on what is about to go.
+
+    Raises:
+        StorageDown: the database did not answer.
+        StorageFull: it has no room left.
+    """
+    lock = engine.get_execution_options().get("write_lock")
+    with database_errors(), lock.held() if lock else nullcontext(), engine.connect() as plain:
+        connection = plain.execution_options(writing=True)
+        with connection.begin():
+            if connection.dialect.name == "postgresql":
+                kind = "" if alone else "_shared"
+                connection.execute(text(f"SELECT pg_advisory_xact_lock{kind}(:key)"), {"key": _LOCK})
+            yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with; raises as `writing` does."""
+    with database_errors(), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn what says that the database is away or full into `StorageDown` and `StorageFull`."""
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise _kind(cause)(f"the index does not answer: {_first_line(cause)}") from error
+
+
+_FULL_SQLSTATES = {"53100", "53200", "54000"}
+
+
+def _kind(cause: BaseException) -> type[StorageDown | StorageFull]:
+    full = getattr(cause, "sqlstate", None) in _FULL_SQLSTATES or "is full" in str(cause)
+    return StorageFull if full else StorageDown
+
+
+def _first_line(cause: BaseException) -> str:
+    return (str(cause).splitlines() or [type(cause).__name__])[0]

@@ -1,0 +1,140 @@
+"""What is stored, as rows: the questions the archive asks, each in its own connection or transaction."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Engine, exc, select
+
+from storage.errors import InvalidInstance, StorageError
+from storage.events import Event
+from storage.header import Header
+from storage.instances import Origin, StoredInstance
+from storage.layout import Layout
+from storage.refusals import Quarantined
+from storage.search import Page, Query
+from storage.sql import adding, events, refusals, removing, search, stored
+from storage.sql.adding import Added, Burnt, Known, Result
+from storage.sql.engine import reading, writing
+from storage.sql.packing import unpack
+from storage.sql.rows import Entry
+from storage.sql.tables import studies
+
+__all__ = ["Added", "Burnt", "Entry", "Known", "Result", "SqlIndex"]
+
+
+class SqlIndex:
+    """The index over an engine from `storage.sql.engine.connect`; its tables come from `isocenter.migrations`.
+
+    Every method raises `StorageDown` when the database does not answer and `StorageFull` when it has no room.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, entries: Sequence[Entry]) -> list[Result | StorageError]:
+        """Make rows of `entries` in one transaction; an entry that cannot be one does not hinder the others."""
+        if len({entry.key.sop for entry in entries}) < len(entries):
+            return self._add_each(entries)
+        try:
+            with writing(self._engine) as connection:
+                return [*adding.add(connection, entries)]
+        except (exc.IntegrityError, exc.DataError, exc.ProgrammingError, exc.StatementError) as error:
+            if len(entries) > 1:
+                return self._add_each(entries)
+            return [InvalidInstance(f"the index cannot take it: {getattr(error, 'orig', error)}")]
+
+    def _add_each(self, entries: Sequence[Entry]) -> list[Result | StorageError]:
+        return [result for entry in entries for result in self.add([entry])]
+
+    def instance(self, sop: str) -> StoredInstance | None:
+        with reading(self._engine) as connection:
+            return stored.by_sop(connection, [sop]).get(sop)
+
+    def instances(self, study: str, series: str | None, sop: str | None) -> list[StoredInstance]:
+        with reading(self._engine) as connection:
+            return stored.in_series(connection, study, series, sop)
+
+    def versions(self, sop: str) -> list[StoredInstance]:
+        with reading(self._engine) as connection:
+            return stored.versions(connection, sop)
+
+    def headers(self, instances: Sequence[StoredInstance]) -> dict[tuple[str, int], bytes]:
+        """The packed headers by SOP Instance UID and version."""
+        with reading(self._engine) as connection:
+            return stored.packed_headers(connection, instances)
+
+    def layout(self, instance: StoredInstance) -> tuple[Layout, int] | None:
+        """The layout, and the offset of the data set in the file."""
+        with reading(self._engine) as connection:
+            found = stored.packed_layout(connection, instance)
+        return found and (Layout.from_bytes(unpack(found[0])), found[1])
+
+    def search(self, query: Query) -> Page:
+        """Raises `InvalidQuery` too."""
+        with reading(self._engine) as connection:
+            return search.run(connection, query)
+
+    def end_delivery(self, delivery: str, origin: Origin, series: Sequence[tuple[str, str]]) -> None:
+        """Write that a delivery has ended, for each Study and Series Instance UID it touched."""
+        rows = [events.values("delivery.ended", *uids, None, delivery, origin) for uids in series]
+        with writing(self._engine) as connection:
+            events.write(connection, rows)
+
+    def events(self, after: str | None, limit: int) -> list[Event]:
+        """Raises `InvalidQuery` when `after` is no cursor."""
+        with reading(self._engine) as connection:
+            return events.read(connection, after, limit)
+
+    def note_refusal(
+        self, reason: str, origin: Origin, size: int, kept: tuple[str, Header] | None = None
+    ) -> None:
+        """Add a refusal to the list; `kept` is the blob that keeps the bytes, and what they say."""
+        with writing(self._engine) as connection:
+            refusals.note(connection, reason, origin, size, kept)
+
+    def knows_refusal(self, blob: str) -> bool:
+        """The list of refusals has this blob."""
+        with reading(self._engine) as connection:
+            return refusals.is_listed(connection, blob)
+
+    def refusals(self, limit: int, study: str | None) -> list[Quarantined]:
+        with reading(self._engine) as connection:
+            return refusals.listed(connection, limit, study)
+
+    def remove(self, study: str, series: str | None, sop: str | None, origin: Origin) -> list[StoredInstance]:
+        """Remove rows; their blobs become `pending_removals`."""
+        with writing(self._engine, alone=True) as connection:
+            return removing.remove(connection, study, series, sop, origin)
+
+    def claim_orphan(self, blob: str) -> bool:
+        """Ask for the removal of a blob; False when a row uses it."""
+        with writing(self._engine, alone=True) as connection:
+            return removing.claim_orphan(connection, blob)
+
+    def pending_removals(self, limit: int) -> list[str]:
+        with reading(self._engine) as connection:
+            return removing.pending(connection, limit)
+
+    def confirm_removals(self, blobs: Sequence[str]) -> None:
+        with writing(self._engine) as connection:
+            removing.confirm(connection, blobs)
+
+    def study_uids(self) -> Iterator[str]:
+        """Every Study Instance UID, in no order, a few thousand in memory at a time."""
+        last = 0
+        query = select(studies.c.id, studies.c.study_uid).order_by(studies.c.id).limit(5000)
+        while True:
+            with reading(self._engine) as connection:
+                rows = connection.execute(query.where(studies.c.id > last)).all()
+            if not rows:
+                return
+            yield from (row.study_uid for row in rows)
+            last = rows[-1].id
+
+    def health(self) -> None:
+        with reading(self._engine) as connection:
+            connection.execute(select(studies.c.id).limit(1)).all()
+
+    def blobs_of_study(self, study: str) -> set[str]:
+        """The blobs of all versions of a study's instances."""
+        with reading(self._engine) as connection:
+            return stored.blobs_of_study(connection, study)

@@ -1,0 +1,114 @@
+"""Which index finds names and descriptions: few candidates by their letters, or a walk by date for common ones.
+
+SQLite cannot know that "*mit*" is in every tenth name: it would collect and sort them all. So candidates are
+counted first, up to a bound; beyond it the newest studies are walked, where matches are not far. PostgreSQL's
+planner sees the same by itself, once it is told what every match contains.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select, table, text, union
+
+from storage.names import name_groups, normalised, words
+from storage.search import Exact, Match, Query, Wildcard
+from storage.sql.matching import is_everything
+from storage.sql.patterns import (
+    Column,
+    Condition,
+    like,
+    like_pattern,
+    literal_prefix,
+    starts_with,
+    trigram_runs,
+)
+from storage.sql.tables import studies
+
+_FEW = 1_000
+_NAME, _DESCRIPTION = "00100010", "00081030"
+_COLUMNS: dict[str, Column] = {_NAME: studies.c.pn_norm, _DESCRIPTION: studies.c.descr_norm}
+_SELECTIVE = {"0020000D", "0020000E", "00080018", "00100020", "00080050", "00080020"}
+"""A date or an exact key leaves so few studies that reading them beats any other index."""
+
+
+def narrowed(connection: Connection, query: Query) -> list[Condition]:
+    """Conditions that the matches of `query` imply, and that an index can answer."""
+    if query.study or query.series or any(_is_selective(match) for match in query.matches):
+        return []
+    asked = [m for m in query.matches if m.tag in _COLUMNS and isinstance(m.value, Exact | Wildcard)]
+    implied = [_implied(m, fuzzy=query.fuzzy) for m in asked if not is_everything(m.value)]
+    return [
+        condition
+        for one in implied
+        if one is not None and (condition := one.if_worth_it(connection)) is not None
+    ]
+
+
+def _is_selective(match: Match) -> bool:
+    return (
+        match.tag in _SELECTIVE and not isinstance(match.value, Wildcard) and not is_everything(match.value)
+    )
+
+
+class _Prefix:
+    """All matches start with this, in one of the component groups."""
+
+    def __init__(self, prefix: str) -> None:
+        self._ranges = [
+            starts_with(column, prefix)
+            for column in (studies.c.pn_norm, studies.c.pn_ideo, studies.c.pn_phon)
+        ]
+
+    def if_worth_it(self, connection: Connection) -> Condition | None:
+        if connection.dialect.name == "postgresql":
+            return or_(*self._ranges)
+        found = union(*(select(studies.c.id).where(here) for here in self._ranges))
+        return _when_few(connection, found)
+
+
+class _Contains:
+    """All matches contain these pieces of three characters or more."""
+
+    def __init__(self, tag: str, pieces: list[str]) -> None:
+        self._column = _COLUMNS[tag]
+        self._pieces = pieces
+
+    def if_worth_it(self, connection: Connection) -> Condition | None:
+        if connection.dialect.name == "postgresql":
+            each = (f"%{like_pattern(piece)}%" for piece in self._pieces)
+            return and_(*(like("postgresql", self._column, pattern) for pattern in each))
+        index = table(f"studies_{self._column.name}")
+        phrases = " AND ".join('"' + piece.replace('"', '""') + '"' for piece in self._pieces)
+        matching = text(f"{index.name} MATCH :phrases").bindparams(phrases=phrases)
+        return _when_few(connection, select(literal_column("rowid")).select_from(index).where(matching))
+
+
+def _when_few(connection: Connection, candidates: Select[Any] | Any) -> Condition | None:
+    bounded = candidates.limit(_FEW + 1).subquery()
+    if connection.execute(select(func.count()).select_from(bounded)).scalar_one() > _FEW:
+        return None
+    return studies.c.id.in_(candidates)
+
+
+def _implied(match: Match, *, fuzzy: bool) -> _Prefix | _Contains | None:
+    value = match.value
+    pattern = value.value if isinstance(value, Exact) else getattr(value, "pattern", "")
+    if fuzzy and match.tag == _NAME:
+        # Literal matches contain the words too.
+        return _contains(match.tag, [word for piece in words(pattern) for word in trigram_runs(piece)])
+    if isinstance(value, Exact):
+        return None
+    if match.tag == _DESCRIPTION:
+        return _contains(match.tag, trigram_runs(normalised(pattern)))
+    return _of_name(pattern)
+
+
+def _of_name(pattern: str) -> _Prefix | _Contains | None:
+    groups = [group for group in name_groups(pattern) if group]
+    if len(groups) != 1:
+        return _contains(_NAME, [run for group in groups for run in trigram_runs(group)])
+    prefix = literal_prefix(groups[0])
+    return _Prefix(prefix) if prefix else _contains(_NAME, trigram_runs(groups[0]))
+
+
+def _contains(tag: str, pieces: list[str]) -> _Contains | None:
+    return _Contains(tag, pieces) if pieces else None

@@ -1,0 +1,137 @@
+"""A query as one statement over studies, series and instances, newest study first."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, select
+
+from storage.search import (
+    BY_TAG,
+    DEFAULT_LIMIT,
+    LEVELS,
+    MAX_LIMIT,
+    Exact,
+    Level,
+    Match,
+    OneOf,
+    Page,
+    Query,
+    Range,
+)
+from storage.sql.answers import answers
+from storage.sql.matching import condition, is_everything
+from storage.sql.narrowing import narrowed
+from storage.sql.patterns import Condition
+from storage.sql.tables import instances, series, studies, study_modality
+
+_MODALITIES = "00080061"
+_STUDY_DATE = "00080020"
+
+_NEWEST = (studies.c.study_date.desc(), studies.c.id.desc())
+_BY_NUMBER = (series.c.number.is_(None), series.c.number, series.c.id)
+_ORDER: dict[Level, tuple[Any, ...]] = {
+    "study": _NEWEST,
+    "series": (*_NEWEST, *_BY_NUMBER),
+    "instance": (*_NEWEST, *_BY_NUMBER, instances.c.number.is_(None), instances.c.number, instances.c.id),
+}
+
+
+def _labelled(*tables: Any) -> list[Any]:
+    return [column.label(f"{table.name}_{column.name}") for table in tables for column in table.c]
+
+
+_STATEMENT: dict[Level, Select[Any]] = {
+    "study": select(*_labelled(studies)).select_from(studies),
+    "series": select(*_labelled(studies, series)).select_from(series.join(studies)),
+    "instance": select(*_labelled(studies, series, instances)).select_from(
+        instances.join(series).join(studies)
+    ),
+}
+
+
+def run(connection: Connection, query: Query) -> Page:
+    """The page of answers to `query`. Raises `InvalidQuery`."""
+    limit = min(DEFAULT_LIMIT[query.level] if query.limit is None else max(query.limit, 0), MAX_LIMIT)
+    statement = _selected(connection, query).limit(limit + 1).offset(max(query.offset, 0))
+    rows = connection.execute(statement).all()
+    return Page(tuple(answers(connection, query, rows[:limit])), more=len(rows) > limit)
+
+
+def _selected(connection: Connection, query: Query) -> Select[Any]:
+    here, below = _conditions(connection.dialect.name, query)
+    here += narrowed(connection, query)
+    if below:
+        here.append(_has_below(query.level, below))
+    by_modality = _drives_by_modality(query)
+    if by_modality:
+        return _modality_first(by_modality, query).where(*here)
+    return _STATEMENT[query.level].where(*here).order_by(*_ORDER[query.level])
+
+
+def _conditions(dialect: str, query: Query) -> tuple[list[Condition], list[tuple[Level, Condition]]]:
+    """The conditions at the query's level or above, and those on what lies below."""
+    here: list[Condition] = []
+    below: list[tuple[Level, Condition]] = []
+    if query.study is not None:
+        here.append(studies.c.study_uid == query.study)
+    if query.series is not None:
+        here.append(series.c.series_uid == query.series)
+    for match in query.matches:
+        matched = condition(dialect, match, fuzzy=query.fuzzy)
+        level = BY_TAG[match.tag].level
+        if matched is None:
+            continue
+        if LEVELS.index(level) > LEVELS.index(query.level):
+            below.append((level, matched))
+        elif not (match.tag == _MODALITIES and _drives_by_modality(query)):
+            here.append(matched)
+    return here, below
+
+
+def _has_below(level: Level, below: list[tuple[Level, Condition]]) -> Condition:
+    """One series or instance has it all (a relational query: PS3.4 C.4.1.2.2.2)."""
+    key, source = (studies.c.id, series) if level == "study" else (series.c.id, instances)
+    column = series.c.study_id if level == "study" else instances.c.series_id
+    if level == "study" and any(at == "instance" for at, _ in below):
+        return key.in_(select(column).select_from(series.join(instances)).where(and_(*(c for _, c in below))))
+    return key.in_(select(column).select_from(source).where(and_(*(c for _, c in below))))
+
+
+def _drives_by_modality(query: Query) -> str | None:
+    """The modality, when its own table is the best way: newest first within one modality is a range of its key."""
+    if query.level != "study" or query.study is not None:
+        return None
+    asked = [match for match in query.matches if not is_everything(match.value)]
+    modalities = [match.value for match in asked if match.tag == _MODALITIES]
+    if len(modalities) != 1 or any(match.tag not in {_MODALITIES, _STUDY_DATE} for match in asked):
+        return None
+    value = modalities[0]
+    return value.value if isinstance(value, Exact) else None
+
+
+def _modality_first(modality: str, query: Query) -> Select[Any]:
+    statement = (
+        select(*_labelled(studies))
+        .select_from(study_modality.join(studies))
+        .where(study_modality.c.modality == modality)
+        .order_by(study_modality.c.study_date.desc(), study_modality.c.study_id.desc())
+    )
+    for match in query.matches:
+        if match.tag == _STUDY_DATE:
+            statement = statement.where(*_dates(match))
+    return statement
+
+
+def _dates(match: Match) -> list[Condition]:
+    """The same on the repeated date, where the key finds it."""
+    column = study_modality.c.study_date
+    match match.value:
+        case Exact(text) if text:
+            return [column == text]
+        case Range(low, high):
+            return [
+                c for c in (column >= low if low else None, column <= high if high else None) if c is not None
+            ]
+        case OneOf(values) if any(values):
+            return [column.in_(values)]
+        case _:
+            return []

@@ -1,0 +1,127 @@
+"""Rows of instances as values, and the questions asked about them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Select, select
+
+from storage.instances import InstanceKey, StoredInstance
+from storage.places import Place
+from storage.sql.tables import headers, instances, series, studies, superseded
+
+T = TypeVar("T")
+
+# SQLite takes 32766 parameters in one statement; plans are cached for a list of any length.
+CHUNK = 500
+
+WHOLE = instances.join(series).join(studies)
+_KEY = (studies.c.study_uid, series.c.series_uid, instances.c.sop_uid)
+_FIELDS = ("sop_class", "transfer_syntax", "size", "digest", "version", "stored_at", "number_of_frames")
+_CURRENT: Select[Any] = select(*_KEY, *(instances.c[name] for name in _FIELDS)).select_from(WHOLE)
+_REPLACED: Select[Any] = select(*_KEY, *(superseded.c[name] for name in _FIELDS)).select_from(
+    superseded.join(WHOLE, superseded.c.instance_id == instances.c.id)
+)
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """`values` in pieces that fit one statement."""
+    return (values[at : at + CHUNK] for at in range(0, len(values), CHUNK))
+
+
+def from_row(row: Row[Any]) -> StoredInstance:
+    """The value of a row of `current` or `replaced`."""
+    key = InstanceKey(row.study_uid, row.series_uid, row.sop_uid)
+    return StoredInstance(
+        key=key,
+        sop_class=row.sop_class,
+        transfer_syntax=row.transfer_syntax,
+        size=row.size,
+        digest=row.digest.hex(),
+        blob=Place(key, row.version).blob,
+        version=row.version,
+        stored_at=row.stored_at,
+        number_of_frames=row.number_of_frames,
+    )
+
+
+def by_sop(connection: Connection, uids: Sequence[str]) -> dict[str, StoredInstance]:
+    """The current version of each of these SOP Instance UIDs that is stored."""
+    found = (
+        connection.execute(_CURRENT.where(instances.c.sop_uid.in_(some)))
+        for some in chunks(sorted(set(uids)))
+    )
+    return {row.sop_uid: from_row(row) for rows in found for row in rows}
+
+
+def in_series(
+    connection: Connection, study: str, series_uid: str | None, sop: str | None
+) -> list[StoredInstance]:
+    """The instances of a study or series in order of series and instance number, or the one instance."""
+    query = _CURRENT.where(studies.c.study_uid == study)
+    if series_uid is not None:
+        query = query.where(series.c.series_uid == series_uid)
+    if sop is not None:
+        query = query.where(instances.c.sop_uid == sop)
+    order = (series.c.number.is_(None), series.c.number, series.c.id)
+    order += (instances.c.number.is_(None), instances.c.number, instances.c.id)
+    return [from_row(row) for row in connection.execute(query.order_by(*order))]
+
+
+def versions(connection: Connection, sop: str) -> list[StoredInstance]:
+    """All versions that are kept, the current one last."""
+    replaced = _REPLACED.where(instances.c.sop_uid == sop).order_by(superseded.c.version)
+    current = _CURRENT.where(instances.c.sop_uid == sop)
+    return [from_row(row) for query in (replaced, current) for row in connection.execute(query)]
+
+
+def packed_headers(connection: Connection, wanted: Sequence[StoredInstance]) -> dict[tuple[str, int], bytes]:
+    """The packed JSON of each instance that is stored, by SOP Instance UID and version."""
+    return _side_column(connection, wanted, "json")
+
+
+def packed_layout(connection: Connection, wanted: StoredInstance) -> tuple[bytes, int] | None:
+    """The packed layout and the offset of the data set; None when this version is not stored."""
+    for table, query in (
+        (
+            instances,
+            select(headers.c.layout, instances.c.dataset_offset).select_from(instances.join(headers)),
+        ),
+        (
+            superseded,
+            select(superseded.c.layout, superseded.c.dataset_offset).select_from(superseded.join(instances)),
+        ),
+    ):
+        this = query.where(instances.c.sop_uid == wanted.key.sop, table.c.version == wanted.version)
+        if row := connection.execute(this).one_or_none():
+            return row.layout, row.dataset_offset
+    return None
+
+
+def _side_column(
+    connection: Connection, wanted: Sequence[StoredInstance], name: str
+) -> dict[tuple[str, int], bytes]:
+    current = select(instances.c.sop_uid, instances.c.version, headers.c[name]).select_from(
+        instances.join(headers)
+    )
+    replaced = select(instances.c.sop_uid, superseded.c.version, superseded.c[name]).select_from(
+        superseded.join(instances)
+    )
+    found: dict[tuple[str, int], bytes] = {}
+    for query in (current, replaced):
+        missing = [i.key.sop for i in wanted if (i.key.sop, i.version) not in found]
+        for some in chunks(missing):
+            rows = connection.execute(query.where(instances.c.sop_uid.in_(some)))
+            found |= {(sop, version): packed for sop, version, packed in rows}
+    return found
+
+
+def blobs_of_study(connection: Connection, study: str) -> set[str]:
+    """The names of the blobs of all versions of a study's instances."""
+    versions = [(WHOLE, instances.c.version), (superseded.join(WHOLE), superseded.c.version)]
+    found: set[str] = set()
+    for source, version in versions:
+        rows = connection.execute(
+            select(*_KEY, version).select_from(source).where(studies.c.study_uid == study)
+        )
+        found |= {Place(InstanceKey(*uids), number).blob for *uids, number in rows}
+    return found
