@@ -31,7 +31,7 @@ class CodeValue(Table):
 
 
 CERTAINTY = CodeValue(value="111012", scheme="DCM", meaning="Certainty of Finding")
-ORGAN = CodeValue(value="123037004", scheme="SCT", meaning="Anatomical Structure")
+ORGAN = CodeValue(value="91723000", scheme="SCT", meaning="Anatomical Structure")
 
 
 class ModelFile(Table):
