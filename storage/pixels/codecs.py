@@ -65,7 +65,11 @@ def _htj2k(encoded: bytes, description: PixelDescription) -> Decoded:
     if not stream.complete:
         raise UndecodablePixels("the HTJ2K stream is cut off: it has no end marker")
     space = "RGB" if stream.colour_transform and stream.components > 1 else description.photometric
-    return imagecodecs.htj2k_decode(encoded), space
+    samples = imagecodecs.htj2k_decode(encoded)
+    if not samples.any():
+        # imagecodecs swallows OpenJPH's errors and hands out zeros; OpenJPEG tells broken from black.
+        samples = imagecodecs.jpeg2k_decode(encoded)
+    return samples, space
 
 
 def _jpegxl(encoded: bytes, description: PixelDescription) -> Decoded:
