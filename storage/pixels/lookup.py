@@ -12,7 +12,7 @@ from storage.pixels.errors import UndecodablePixels
 
 _MAX_ENTRIES = 1 << 16
 _DESCRIBED = 3
-_BYTE = 8
+_BYTE, _WORD = 8, 16
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
 Descriptor = tuple[int, int, int]
@@ -23,12 +23,14 @@ def descriptor(attributes: Attributes, tag: str, *, signed: bool) -> Descriptor:
     """Read a LUT Descriptor; the first mapped value is signed where what goes in is, whatever VR was written.
 
     Raises:
-        UndecodablePixels: it has not three values.
+        UndecodablePixels: it has not three values, or entries wider than a word.
     """
     given = numbers(attributes, tag)
     if len(given) != _DESCRIBED:
         raise UndecodablePixels(f"the LUT descriptor ({tag[:4]},{tag[4:]}) has {len(given)} values, not 3")
     entries, first, bits = (int(each) & 0xFFFF for each in given)
+    if not 0 < bits <= _WORD:
+        raise UndecodablePixels(f"a lookup table with entries of {bits} bits")
     if (signed or given[1] < 0) and first >= _MAX_ENTRIES // 2:
         first -= _MAX_ENTRIES
     return entries or _MAX_ENTRIES, first, bits
@@ -50,7 +52,8 @@ class LookupTable:
             UndecodablePixels: there are fewer entries than described.
         """
         count, first, bits = described
-        entries = data if data.size <= count + 1 else data[: data.size & ~1].view("<u2")
+        in_bytes = bits <= _BYTE and data.size <= count + 1
+        entries = data if in_bytes else data[: data.size & ~1].view("<u2")
         # One entry may be missing or padded where a writer counted in words; more is a broken table.
         if entries.size < count - 1 or not entries.size:
             raise UndecodablePixels(f"a lookup table of {count} entries holds {entries.size}")
