@@ -1,0 +1,126 @@
+"""HTTP answers over stored bytes: whole, in ranges, conditional (RFC 9110 13, 14), streamed."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+
+from dicomweb.problems import RangeNotSatisfiable
+
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE | re.ASCII)
+_AT_ONCE = 1 << 20
+# Answers are for one user and change when an instance is replaced: kept, but asked for again.
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
+
+
+class Piece(NamedTuple):
+    """A byte range of a resource."""
+
+    offset: int
+    length: int
+
+
+def is_current(request: Request, etag: str) -> bool:
+    """The client has this representation already (If-None-Match)."""
+    known = request.headers.get("if-none-match")
+    if known is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
+    return known.strip() == "*" or etag.removeprefix("W/") in tags
+
+
+def not_modified(etag: str) -> Response:
+    """304 Not Modified."""
+    return Response(status_code=304, headers={"ETag": etag, **PRIVATE})
+
+
+def wanted_range(request: Request, size: int, etag: str) -> Piece | None:
+    """The byte range asked for; None for the whole: no range, several, a malformed or an outdated one.
+
+    Raises:
+        RangeNotSatisfiable: the range lies outside `size` bytes.
+    """
+    found = _RANGE.fullmatch(request.headers.get("range", ""))
+    if found is None or request.headers.get("if-range", etag) != etag:
+        return None
+    first, last = found.groups()
+    if not first and not last:
+        return None
+    if not first:
+        piece = Piece(max(size - int(last), 0), min(int(last), size))
+    else:
+        end = min(int(last), size - 1) if last else size - 1
+        if last and int(last) < int(first):
+            return None
+        piece = Piece(int(first), end - int(first) + 1)
+    if piece.length < 1:
+        raise RangeNotSatisfiable(f"the range lies outside the {size} bytes", size)
+    return piece
+
+
+def content(
+    request: Request,
+    media_type: str,
+    size: int,
+    etag: str,
+    read: Callable[[int, int], Iterable[bytes]],
+    *,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """`size` bytes, or the range of them that is asked for.
+
+    Args:
+        request: with its Range, If-Range and If-None-Match.
+        media_type: Content-Type of the answer.
+        size: bytes of the whole.
+        etag: changes whenever a byte changes.
+        read: gives the bytes from an offset on, of a length.
+        headers: further headers of the answer.
+    """
+    if is_current(request, etag):
+        return not_modified(etag)
+    piece = wanted_range(request, size, etag)
+    offset, length = piece or (0, size)
+    sent = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(length),
+        **PRIVATE,
+        **(headers or {}),
+    }
+    if piece:
+        sent["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+    status = 206 if piece else 200
+    return streamed(request, read(offset, length), media_type, sent, status)
+
+
+def streamed(
+    request: Request,
+    chunks: Iterable[bytes],
+    media_type: str,
+    headers: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    """`chunks` as the body, sent while they are made; in one piece where they are few.
+
+    What fails before the first MiB is made fails before anything is sent.
+    """
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    iterator = iter(chunks)
+    start = list(_first(iterator))
+    if sum(map(len, start)) < _AT_ONCE:
+        return Response(b"".join(start), status, headers, media_type)
+    return StreamingResponse(chain(start, iterator), status, headers, media_type)
+
+
+def _first(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    made = 0
+    for chunk in chunks:
+        yield chunk
+        made += len(chunk)
+        if made >= _AT_ONCE:
+            return

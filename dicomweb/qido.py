@@ -1,0 +1,136 @@
+"""QIDO-RS (PS3.18 10.6): search for studies, series and instances."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from dicomweb.documented import SERIES, STUDY, Endpoint, Responses, accepted, found, get, problems
+from dicomweb.media_types import DICOM_JSON, JSON, Accept, Offer
+from dicomweb.search_parameters import read_query
+from dicomweb.urls import ServiceUrl
+from storage.archive import Archive
+from storage.instances import InstanceKey
+from storage.search import Level, Query
+
+_OFFERS = [Offer(DICOM_JSON), Offer(JSON)]
+_KEYS = {
+    "study": [
+        ("StudyDate", "A date YYYYMMDD or a range of dates"),
+        ("StudyTime", "A time or a range of times"),
+        ("AccessionNumber", "Wild cards * and ? are taken"),
+        ("ModalitiesInStudy", "One or several, separated by commas"),
+        ("ReferringPhysicianName", "Wild cards * and ? are taken"),
+        ("PatientName", "Wild cards * and ? are taken, case does not matter"),
+        ("PatientID", "Wild cards * and ? are taken"),
+        ("StudyInstanceUID", "One or several, separated by commas"),
+        ("StudyID", "Wild cards * and ? are taken"),
+        ("StudyDescription", "Wild cards * and ? are taken"),
+    ],
+    "series": [
+        ("Modality", "One or several, separated by commas"),
+        ("SeriesInstanceUID", "One or several, separated by commas"),
+        ("SeriesNumber", "A number"),
+        ("SeriesDescription", "Wild cards * and ? are taken"),
+        ("PerformedProcedureStepStartDate", "A date or a range of dates"),
+        ("PerformedProcedureStepStartTime", "A time or a range of times"),
+        ("RequestAttributesSequence.ScheduledProcedureStepID", "Within a sequence"),
+    ],
+    "instance": [
+        ("SOPClassUID", "One or several, separated by commas"),
+        ("SOPInstanceUID", "One or several, separated by commas"),
+        ("InstanceNumber", "A number"),
+    ],
+}
+_OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
+    (
+        "includefield",
+        "Attributes beyond the required ones, separated by commas, or `all`",
+        {"type": "string"},
+    ),
+    ("fuzzymatching", "Match person names by their components", {"type": "boolean", "default": False}),
+    ("limit", "At most so many results", {"type": "integer", "minimum": 0}),
+    ("offset", "Results to pass over", {"type": "integer", "minimum": 0, "default": 0}),
+]
+_ANY: dict[str, Any] = {
+    "name": "attributes",
+    "description": "Any other attribute, by keyword or tag; into sequences by dots",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "style": "form",
+    "explode": True,
+}
+_LEVELS: list[Level] = ["study", "series", "instance"]
+_RESOURCES: list[tuple[Level, str, str]] = [
+    ("study", "/studies", "Search for studies"),
+    ("series", "/series", "Search for series"),
+    ("instance", "/instances", "Search for instances"),
+    ("series", f"{STUDY}/series", "Search for series of a study"),
+    ("instance", f"{STUDY}/instances", "Search for instances of a study"),
+    ("instance", f"{SERIES}/instances", "Search for instances of a series"),
+]
+_Accepted = Annotated[Accept, Depends(accepted)]
+
+
+def add_search(router: APIRouter, archive: Archive, base_url: str | None) -> None:
+    """The search transactions, for all studies and below one."""
+
+    def searching(level: Level) -> Endpoint:
+        def search(request: Request, accept: _Accepted) -> Response:
+            media = accept.choose(_OFFERS).media
+            query = read_query(request.query_params.multi_items(), level, **request.path_params)
+            url = ServiceUrl.of(request, base_url)
+            page = archive.search(query)
+            results = [_with_url(dict(result), query, url) for result in page.answers]
+            body = json.dumps(results, ensure_ascii=False, separators=(",", ":"))
+            headers = _more(url) if page.more else None
+            return Response(body.encode("utf-8", "replace"), headers=headers, media_type=media)
+
+        search.__name__ = f"search_{level}"
+        return search
+
+    for level, path, summary in _RESOURCES:
+        get(router, path, summary, _responses(), openapi_extra=_documented(level, path))(searching(level))
+
+
+def _responses() -> Responses:
+    headers = {"Warning": {"description": "299: there are more results", "schema": {"type": "string"}}}
+    # No result is an empty list: so PS3.18 10.6.3 since 2026; up to 2025 it was 204 without a body.
+    results = found("The results, an empty list when there are none", DICOM_JSON, JSON, headers=headers)
+    return {200: results} | problems(400, 406)
+
+
+def _documented(level: Level, path: str) -> dict[str, Any]:
+    keys = [pair for each in _LEVELS[: _LEVELS.index(level) + 1] for pair in _KEYS[each]]
+    named = [*((name, text, {"type": "string"}) for name, text in keys), *_OPTIONS]
+    query: list[dict[str, Any]] = [
+        {"name": name, "description": text, "schema": schema} for name, text, schema in named
+    ]
+    uids = [
+        {"in": "path", "name": kind, "required": True, "schema": {"type": "string"}, "description": meaning}
+        for kind, meaning in (("study", "Study Instance UID"), ("series", "Series Instance UID"))
+        if f"{{{kind}}}" in path
+    ]
+    return {"parameters": uids + [{"in": "query", "required": False, **entry} for entry in (*query, _ANY)]}
+
+
+def _more(url: ServiceUrl) -> dict[str, str]:
+    # PS3.18 8.3.4.4.1
+    return {"Warning": f"299 {url.base}: There are additional results that can be requested"}
+
+
+def _with_url(result: dict[str, Any], query: Query, url: ServiceUrl) -> dict[str, Any]:
+    """The result with its Retrieve URL (0008,1190)."""
+    study = query.study or _uid(result, "0020000D")
+    if query.level == "study":
+        address = url.study(study)
+    else:
+        series = query.series or _uid(result, "0020000E")
+        address = url.series(study, series)
+        if query.level == "instance":
+            address = url.instance(InstanceKey(study, series, _uid(result, "00080018")))
+    return dict(sorted({**result, "00081190": {"vr": "UR", "Value": [address]}}.items()))
+
+
+def _uid(result: dict[str, Any], tag: str) -> str:
+    return str(result.get(tag, {}).get("Value", [""])[0])

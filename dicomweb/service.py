@@ -1,0 +1,48 @@
+"""The routers that an application mounts, and the error answers they rely on."""
+
+from fastapi import APIRouter
+
+from dicomweb.bulkdata import add_bulkdata
+from dicomweb.delete import add_delete
+from dicomweb.documented import problems
+from dicomweb.frames import add_frames
+from dicomweb.metadata import add_metadata
+from dicomweb.problems import add_error_handlers
+from dicomweb.qido import add_search
+from dicomweb.rendered_routes import rendered_router
+from dicomweb.stow import add_store
+from dicomweb.wado import add_retrieve
+from dicomweb.wado_uri import wado_uri_router
+from storage.archive import Archive
+from storage.spool import Spool
+
+__all__ = ["add_error_handlers", "dicomweb_router", "wado_uri_router"]
+
+
+def dicomweb_router(
+    archive: Archive, spool: Spool, *, base_url: str | None = None, max_request_bytes: int | None = None
+) -> APIRouter:
+    """The Studies Service (PS3.18 10): store, search, retrieve, and deletion.
+
+    The application it is included in needs `add_error_handlers`.
+
+    Args:
+        archive: where instances are stored.
+        spool: where requests are received.
+        base_url: address of the service as clients see it, for the addresses in its answers. Without one the
+            request's own is used, which is wrong behind a proxy and for clients that send a wrong Host.
+        max_request_bytes: greatest body of a store request; None for as much as the spool holds.
+    """
+    router = APIRouter()
+    services = {name: APIRouter(tags=[name]) for name in ("STOW-RS", "QIDO-RS", "WADO-RS", "Delete")}
+    add_store(services["STOW-RS"], archive, spool, base_url, max_request_bytes)
+    add_search(services["QIDO-RS"], archive, base_url)
+    add_retrieve(services["WADO-RS"], archive)
+    add_metadata(services["WADO-RS"], archive, base_url)
+    add_frames(services["WADO-RS"], archive)
+    add_bulkdata(services["WADO-RS"], archive)
+    add_delete(services["Delete"], archive)
+    for service in services.values():
+        router.include_router(service)
+    router.include_router(rendered_router(archive), responses=problems(400, 404, 406))
+    return router

@@ -1,0 +1,126 @@
+"""The Store Instances Response (PS3.18 I): what became of each instance, and the status of all."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.responses import Response
+
+from dicomweb.urls import ServiceUrl
+from storage.errors import (
+    DuplicateInstance,
+    InvalidInstance,
+    InvalidQuery,
+    StorageDown,
+    StorageError,
+    StorageFull,
+    UnknownInstance,
+)
+from storage.instances import Accepted
+
+CANNOT_UNDERSTAND = 0xC000
+OTHER_STUDY = 0xA900
+# PS3.18 table I.2-2; 0111 is Duplicate SOP Instance of PS3.7 C.5.8.
+FAILURE_REASONS: dict[type[StorageError], int] = {
+    InvalidInstance: CANNOT_UNDERSTAND,
+    DuplicateInstance: 0x0111,
+    StorageFull: 0xA700,
+    StorageDown: 0x0110,
+    UnknownInstance: 0x0110,
+    InvalidQuery: 0x0110,
+}
+_WARNING = 0xB007
+"""Data Set does not match SOP Class (PS3.18 table I.2-1)."""
+_MAX_COMMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An instance that was not stored."""
+
+    sop_class: str
+    sop: str
+    """Empty when its UID cannot be read."""
+    reason: int
+    """Failure Reason (0008,1197)."""
+    comment: str
+
+
+Result = Accepted | Failure
+
+
+def failure_reason(error: StorageError) -> int:
+    """The Failure Reason (0008,1197) that says `error`."""
+    return next(FAILURE_REASONS[kind] for kind in type(error).__mro__ if kind in FAILURE_REASONS)
+
+
+def store_response(results: Sequence[Result], url: ServiceUrl, media: str) -> Response:
+    """The answer to a store request, with the status of PS3.18 table 10.5.3-1.
+
+    Args:
+        results: one for each instance of the request; 503 and 507 when storage refused all of them.
+        url: base of the service.
+        media: a JSON media type.
+    """
+    status = _status(results)
+    body = json.dumps(_module(results, url), ensure_ascii=False, separators=(",", ":"))
+    headers = {"Retry-After": "5"} if status == 503 else None  # noqa: PLR2004 - Service Unavailable
+    return Response(body.encode("utf-8", "replace"), status, headers, media_type=media)
+
+
+def _status(results: Sequence[Result]) -> int:
+    stored = [result for result in results if isinstance(result, Accepted)]
+    if len(stored) == len(results):
+        return 202 if any(accepted.warnings for accepted in stored) else 200
+    if stored:
+        return 202
+    reasons = {result.reason for result in results if isinstance(result, Failure)}
+    if reasons == {FAILURE_REASONS[StorageFull]}:
+        return 507
+    return 503 if reasons == {FAILURE_REASONS[StorageDown]} else 409
+
+
+def _module(results: Sequence[Result], url: ServiceUrl) -> dict[str, Any]:
+    stored = [result for result in results if isinstance(result, Accepted)]
+    failed = [result for result in results if isinstance(result, Failure)]
+    studies = {accepted.instance.key.study for accepted in stored}
+    module: dict[str, Any] = {
+        "00081190": _attribute("UR", *(url.study(study) for study in studies if len(studies) == 1))
+    }
+    sequences = {
+        "00081198": [_failed(failure) for failure in failed if failure.sop],
+        "00081199": [_referenced(accepted, url) for accepted in stored],
+        # Other Failures: what the request sent without a UID that could be read (PS3.18 table I.1-1).
+        "0008119A": [_reason(failure) for failure in failed if not failure.sop],
+    }
+    return module | {tag: {"vr": "SQ", "Value": items} for tag, items in sequences.items() if items}
+
+
+def _attribute(vr: str, *values: Any) -> dict[str, Any]:
+    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
+
+
+def _sop(sop_class: str, sop: str) -> dict[str, Any]:
+    classes: Iterable[str] = [sop_class] if sop_class else []
+    return {"00081150": _attribute("UI", *classes), "00081155": _attribute("UI", sop)}
+
+
+def _reason(failure: Failure) -> dict[str, Any]:
+    # Error Comment (0000,0902), as a C-STORE response would carry it: the person who sent it wants to know.
+    comment = _attribute("LO", failure.comment[:_MAX_COMMENT])
+    return {"00000902": comment, "00081197": _attribute("US", failure.reason)}
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    return dict(sorted({**_sop(failure.sop_class, failure.sop), **_reason(failure)}.items()))
+
+
+def _referenced(accepted: Accepted, url: ServiceUrl) -> dict[str, Any]:
+    instance = accepted.instance
+    item = _sop(instance.sop_class, instance.key.sop)
+    item["00081190"] = _attribute("UR", url.instance(instance.key))
+    if accepted.warnings:
+        item = {"00000902": _attribute("LO", accepted.warnings[0][:_MAX_COMMENT]), **item}
+        item["00081196"] = _attribute("US", _WARNING)
+    return item

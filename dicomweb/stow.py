@@ -1,0 +1,158 @@
+"""STOW-RS (PS3.18 10.5): store instances."""
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from dicomweb.documented import STUDY, Responses, Study, accepted, found, problems
+from dicomweb.media_types import DICOM, DICOM_JSON, JSON, Accept, Offer
+from dicomweb.problems import PayloadTooLarge, UnsupportedMediaType
+from dicomweb.receive import Part, Receiver
+from dicomweb.store_response import (
+    CANNOT_UNDERSTAND,
+    OTHER_STUDY,
+    Failure,
+    Result,
+    failure_reason,
+    store_response,
+)
+from dicomweb.urls import ServiceUrl
+from storage.archive import Archive
+from storage.errors import InvalidInstance
+from storage.header import read_header
+from storage.instances import Origin, Refused, checked_uid
+from storage.spool import Spool, SpoolFile
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 512 << 10
+_OFFERS = [Offer(DICOM_JSON), Offer(JSON)]
+
+
+def add_store(
+    router: APIRouter, archive: Archive, spool: Spool, base_url: str | None, max_request_bytes: int | None
+) -> None:
+    """The store transaction, for any study and for a named one.
+
+    A request whose body does not arrive whole stores nothing, not even the parts that did: all instances of a
+    request are stored when its last byte is here.
+    """
+
+    async def store(request: Request, accept: Accept, study: str | None) -> Response:
+        media = accept.choose(_OFFERS).media
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("the body must not have a Content-Encoding")
+        receiver = await run_in_threadpool(
+            Receiver, spool, request.headers.get("content-type"), max_request_bytes
+        )
+        try:
+            _refuse_early(request, max_request_bytes)
+            rest = await _receive(request, receiver)
+
+            def complete() -> list[Result]:
+                receiver.feed(rest)
+                return _stored(archive, receiver.finish(), study, _origin(request))
+
+            results = await run_in_threadpool(complete)
+        except ClientDisconnect:
+            _log.info(
+                "a store request from %s ended within its body: nothing stored", _origin(request).address
+            )
+            return Response(status_code=400)
+        finally:
+            await run_in_threadpool(receiver.discard)
+        return store_response(results, ServiceUrl.of(request, base_url), media)
+
+    @router.post("/studies", summary="Store instances", **_DOCUMENTED)
+    async def store_instances(request: Request, accept: _Accepted) -> Response:
+        return await store(request, accept, None)
+
+    @router.post(STUDY, summary="Store instances of one study", **_DOCUMENTED)
+    async def store_study_instances(request: Request, study: Study, accept: _Accepted) -> Response:
+        return await store(request, accept, checked_uid(study, "StudyInstanceUID"))
+
+
+_Accepted = Annotated[Accept, Depends(accepted)]
+_RESPONSES: Responses = {
+    200: found("All instances are stored", DICOM_JSON, JSON),
+    202: found("Some instances are stored, or all and some with warnings", DICOM_JSON, JSON),
+    409: found("No instance is stored; each has its Failure Reason", DICOM_JSON, JSON),
+    **problems(400, 406, 413, 415, 507),
+}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_DOCUMENTED: dict[str, Any] = {
+    "responses": _RESPONSES,
+    "response_class": Response,
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "description": "Part 10 files: one, or each a part of a multipart body",
+            "content": {f'multipart/related; type="{DICOM}"': _BINARY, DICOM: _BINARY},
+        }
+    },
+}
+
+
+def _refuse_early(request: Request, limit: int | None) -> None:
+    length = request.headers.get("content-length", "0")
+    if limit is not None and length.isdigit() and int(length) > limit:
+        raise PayloadTooLarge(f"the body is longer than {limit} bytes")
+
+
+async def _receive(request: Request, receiver: Receiver) -> bytes:
+    """Feed the body in pieces worth a change of thread; the rest is returned."""
+    pending: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        pending.append(chunk)
+        size += len(chunk)
+        if size >= _AT_ONCE:
+            await run_in_threadpool(receiver.feed, b"".join(pending))
+            pending, size = [], 0
+    return b"".join(pending)
+
+
+def _origin(request: Request) -> Origin:
+    agent = request.headers.get("user-agent", "")[:64]
+    return Origin("stow", peer=agent, address=request.client.host if request.client else "")
+
+
+def _stored(archive: Archive, parts: Sequence[Part], study: str | None, origin: Origin) -> list[Result]:
+    """Store `parts` in one delivery; a result for each, in order."""
+    results: dict[int, Result] = {}
+    files: list[tuple[Part, SpoolFile]] = []
+    for part in parts:
+        if part.file is None:
+            results[part.number] = Failure("", "", CANNOT_UNDERSTAND, part.problem)
+        elif failure := _of_other_study(part, part.file, study):
+            results[part.number] = failure
+        else:
+            files.append((part, part.file))
+    with archive.delivery(origin) as delivery:
+        outcomes = delivery.ingest_many(file for _, file in files)
+    for (part, _), outcome in zip(files, outcomes, strict=True):
+        results[part.number] = _failure(part, outcome) if isinstance(outcome, Refused) else outcome
+    return [results[part.number] for part in parts]
+
+
+def _of_other_study(part: Part, file: SpoolFile, study: str | None) -> Failure | None:
+    """The failure of an instance that is not of `study`, which the address names (PS3.18 10.5.2)."""
+    if study is None:
+        return None
+    try:
+        key = read_header(file.path).key
+    except InvalidInstance:
+        return None  # ingest refuses it, and lists the refusal
+    if key.study == study:
+        return None
+    return Failure(part.sop_class, key.sop, OTHER_STUDY, f"of study {key.study}, not of the request's")
+
+
+def _failure(part: Part, refused: Refused) -> Failure:
+    sop_class, sop = (refused.sop_class, refused.sop) if refused.sop else (part.sop_class, part.sop)
+    return Failure(sop_class, sop, failure_reason(refused.error), str(refused.error))

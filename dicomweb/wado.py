@@ -1,0 +1,132 @@
+"""WADO-RS (PS3.18 10.4): retrieve studies, series and instances as DICOM objects."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from dicomweb.answers import PRIVATE, content, is_current, not_modified, streamed
+from dicomweb.documented import (
+    INSTANCE,
+    SERIES,
+    STUDY,
+    Key,
+    Responses,
+    Series,
+    Study,
+    accepted,
+    found,
+    get,
+    problems,
+)
+from dicomweb.explicit import explicit_little_endian
+from dicomweb.forms import is_rewritten, object_offers
+from dicomweb.media_types import DICOM, ZIP, Accept, Offer
+from dicomweb.multipart import multipart_length, multipart_type, new_boundary, write_multipart
+from dicomweb.zipped import write_zip
+from storage.archive import Archive
+from storage.instances import StoredInstance
+from storage.transfer_syntax import transfer_syntax
+
+_Accepted = Annotated[Accept, Depends(accepted)]
+_MULTIPART = f'multipart/related; type="{DICOM}"'
+_OBJECTS: Responses = {200: found("The objects, streamed", _MULTIPART, ZIP), **problems(400, 404, 406)}
+_OBJECT: Responses = {
+    200: found("The object", _MULTIPART, DICOM),
+    206: found("The range of it that was asked for", DICOM),
+    304: {"description": "The client has it already"},
+    **problems(400, 404, 406, 416),
+}
+
+
+def add_retrieve(router: APIRouter, archive: Archive) -> None:
+    """The retrieve transactions of DICOM objects.
+
+    Objects leave as the bytes that are stored; those in Implicit VR and Big Endian leave as Explicit VR
+    Little Endian (8.7.3.4).
+    """
+
+    @get(router, STUDY, "Retrieve the instances of a study", _OBJECTS)
+    def retrieve_study(request: Request, study: Study, accept: _Accepted) -> Response:
+        return objects(request, archive, archive.instances(study), accept)
+
+    @get(router, SERIES, "Retrieve the instances of a series", _OBJECTS)
+    def retrieve_series(request: Request, study: Study, series: Series, accept: _Accepted) -> Response:
+        return objects(request, archive, archive.instances(study, series), accept)
+
+    @get(router, INSTANCE, "Retrieve an instance", _OBJECT)
+    def retrieve_instance(request: Request, key: Key, accept: _Accepted) -> Response:
+        instance = archive.instances(key.study, key.series, key.sop)[0]
+        offer = accept.choose(object_offers(instance.transfer_syntax))
+        if offer.multipart:
+            return _multipart(request, archive, [instance], [offer])
+        return single_object(request, archive, instance, offer)
+
+
+def objects(
+    request: Request, archive: Archive, instances: Sequence[StoredInstance], accept: Accept
+) -> Response:
+    """Many objects, as a multipart body or a ZIP file.
+
+    Raises:
+        NotAcceptable: there is an object that cannot be given in an accepted form.
+    """
+    syntaxes = dict.fromkeys(instance.transfer_syntax for instance in instances)
+    chosen = {syntax: accept.choose([*_parts(syntax), Offer(ZIP)]) for syntax in syntaxes}
+    if any(offer.media == ZIP for offer in chosen.values()):
+        return _zip(request, archive, instances)
+    return _multipart(request, archive, instances, [chosen[each.transfer_syntax] for each in instances])
+
+
+def single_object(request: Request, archive: Archive, instance: StoredInstance, offer: Offer) -> Response:
+    """One object alone: in ranges too where the stored bytes are what is sent."""
+    etag = _etag(instance)
+    name = {"Content-Disposition": f'attachment; filename="{instance.key.sop}.dcm"'}
+    if not is_rewritten(instance.transfer_syntax):
+
+        def read(offset: int, length: int) -> Iterator[bytes]:
+            return archive.stream(instance, offset, length)
+
+        return content(request, offer.part_type, instance.size, etag, read, headers=name)
+    if is_current(request, etag):
+        return not_modified(etag)
+    headers = {"ETag": etag, **PRIVATE, **name}
+    return streamed(request, object_bytes(archive, instance), offer.part_type, headers)
+
+
+def object_bytes(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
+    """The object as it leaves when any transfer syntax is taken."""
+    stored = archive.stream(instance)
+    if not is_rewritten(instance.transfer_syntax):
+        return stored
+    return explicit_little_endian(stored, instance.size, transfer_syntax(instance.transfer_syntax))
+
+
+def _etag(instance: StoredInstance) -> str:
+    return f'"{instance.digest[:32]}-{instance.version}"'
+
+
+def _parts(syntax: str) -> list[Offer]:
+    return [offer for offer in object_offers(syntax) if offer.multipart]
+
+
+def _multipart(
+    request: Request, archive: Archive, instances: Sequence[StoredInstance], offers: Sequence[Offer]
+) -> Response:
+    boundary = new_boundary()
+    types = [offer.part_type for offer in offers]
+    headers = dict(PRIVATE)
+    if not any(is_rewritten(instance.transfer_syntax) for instance in instances):
+        sizes = [(kind, instance.size) for kind, instance in zip(types, instances, strict=True)]
+        headers["Content-Length"] = str(multipart_length(sizes, boundary))
+    parts = ((kind, object_bytes(archive, each)) for kind, each in zip(types, instances, strict=True))
+    return streamed(request, write_multipart(parts, boundary), multipart_type(DICOM, boundary), headers)
+
+
+def _zip(request: Request, archive: Archive, instances: Sequence[StoredInstance]) -> Response:
+    files: Iterable[tuple[str, Iterator[bytes]]] = (
+        (f"{each.key.series}/{each.key.sop}.dcm", object_bytes(archive, each)) for each in instances
+    )
+    name = {"Content-Disposition": f'attachment; filename="{instances[0].key.study}.zip"'}
+    return streamed(request, write_zip(files), ZIP, PRIVATE | name)

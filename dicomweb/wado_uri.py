@@ -1,0 +1,147 @@
+"""WADO-URI (PS3.18 9): one object by its UID, for the viewers that came before WADO-RS."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import Response
+
+from dicomweb.answers import PRIVATE, streamed
+from dicomweb.documented import Responses, found, get, problems
+from dicomweb.forms import object_offers
+from dicomweb.media_types import DICOM, Accept, Offer
+from dicomweb.problems import BadRequest, NotAcceptable, NotFound
+from dicomweb.rendered import DEFAULT_QUALITY, ENCODERS, document, media_types, render
+from dicomweb.rendered_routes import parse_window
+from dicomweb.scaling import MAX_VIEWPORT, Viewport
+from dicomweb.wado import single_object
+from storage.archive import Archive
+from storage.instances import StoredInstance
+from storage.pixels.decode import read_attributes
+from storage.pixels.errors import UndecodablePixels
+from storage.pixels.grayscale import Window
+
+_RESPONSES: Responses = {
+    200: found(
+        "The object, a picture of it, or its document", DICOM, *ENCODERS, "application/pdf", "text/html"
+    ),
+    206: found("The range of the object that was asked for", DICOM),
+    304: {"description": "The client has it already"},
+    **problems(400, 404, 406, 416),
+}
+_Size = Annotated[int | None, Query(ge=1, le=MAX_VIEWPORT, description="Greatest size of the picture")]
+_HTML_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """How a picture is wanted."""
+
+    frame: int
+    window: Window | None
+    viewport: Viewport | None
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """Which object is wanted, and in which form."""
+
+    study: str | None
+    series: str | None
+    sop: str
+    accept: Accept
+
+
+def _object(
+    *,
+    request_type: Annotated[str, Query(alias="requestType", description="WADO")] = "WADO",
+    study: Annotated[str | None, Query(alias="studyUID", description="Study Instance UID")] = None,
+    series: Annotated[str | None, Query(alias="seriesUID", description="Series Instance UID")] = None,
+    sop: Annotated[str, Query(alias="objectUID", description="SOP Instance UID")],
+    content_type: Annotated[
+        str | None, Query(alias="contentType", description="Media types, in place of the Accept header")
+    ] = None,
+    transfer_syntax: Annotated[
+        str | None, Query(alias="transferSyntax", description="UID; only for application/dicom")
+    ] = None,
+    accept: Annotated[str | None, Header(alias="Accept", include_in_schema=False)] = None,
+) -> _Object:
+    if request_type != "WADO":
+        raise BadRequest("requestType must be WADO")
+    wanted = content_type
+    if wanted and transfer_syntax:
+        wanted = ",".join(f"{media}; transfer-syntax={transfer_syntax}" for media in wanted.split(","))
+    return _Object(study, series, sop, Accept(accept, wanted))
+
+
+def _picture(
+    *,
+    frame: Annotated[int, Query(alias="frameNumber", ge=1, description="Counted from 1")] = 1,
+    rows: _Size = None,
+    columns: _Size = None,
+    center: Annotated[str | None, Query(alias="windowCenter", description="With windowWidth")] = None,
+    width: Annotated[str | None, Query(alias="windowWidth", description="With windowCenter")] = None,
+    quality: Annotated[
+        int, Query(alias="imageQuality", ge=1, le=100, description="Of a JPEG")
+    ] = DEFAULT_QUALITY,
+) -> _Picture:
+    if (center is None) != (width is None):
+        raise BadRequest("windowCenter and windowWidth come together")
+    window = None if center is None else parse_window(f"{center},{width}")
+    fits = Viewport(columns or MAX_VIEWPORT, rows or MAX_VIEWPORT) if rows or columns else None
+    return _Picture(frame, window, fits, quality)
+
+
+def wado_uri_router(archive: Archive) -> APIRouter:
+    """The route of WADO-URI, at the address under which the router is mounted.
+
+    Args:
+        archive: where the instances are stored.
+    """
+    router = APIRouter(tags=["WADO-URI"])
+
+    @get(router, "", "Retrieve an object or a picture of it by its UID", _RESPONSES)
+    def retrieve(
+        request: Request,
+        wanted: Annotated[_Object, Depends(_object)],
+        picture: Annotated[_Picture, Depends(_picture)],
+    ) -> Response:
+        instance = _instance(archive, wanted)
+        objects = [offer for offer in object_offers(instance.transfer_syntax) if not offer.multipart]
+        header = read_attributes(archive, instance)
+        # A picture or document is the default (PS3.18 9.1.2.1).
+        shown = [Offer(media) for media in media_types(instance, header)]
+        offer = wanted.accept.choose([*shown, *objects])
+        if offer.media == DICOM:
+            return single_object(request, archive, instance, offer)
+        try:
+            body = _shown(archive, instance, picture, offer.media)
+        except UndecodablePixels as error:
+            raise NotAcceptable(f"instance {wanted.sop} has no rendered form: {error}") from error
+        headers = PRIVATE | (_HTML_HEADERS if offer.media == "text/html" else {})
+        return streamed(request, [body], offer.media, headers)
+
+    return router
+
+
+def _instance(archive: Archive, wanted: _Object) -> StoredInstance:
+    instance = archive.instance(wanted.sop)
+    for given, stored in ((wanted.study, instance.key.study), (wanted.series, instance.key.series)):
+        if given not in {None, "", stored}:
+            raise NotFound(f"instance {wanted.sop} is not in the study and series that are named")
+    return instance
+
+
+def _shown(archive: Archive, instance: StoredInstance, picture: _Picture, media: str) -> bytes:
+    if not instance.number_of_frames:
+        return document(archive, instance, read_attributes(archive, instance))
+    return render(
+        archive,
+        instance,
+        picture.frame,
+        window=picture.window,
+        viewport=picture.viewport,
+        quality=picture.quality,
+        media_type=media,
+    )
