@@ -1,0 +1,116 @@
+"""Command sets of C-STORE and C-ECHO (PS3.7 9.3.1, 9.3.5): always Implicit VR Little Endian (PS3.7 6.3.1)."""
+
+import struct
+from collections.abc import Mapping
+
+from dicom_node.status import Answer
+
+AFFECTED_SOP_CLASS_UID = 0x0002
+COMMAND_FIELD = 0x0100
+MESSAGE_ID = 0x0110
+MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+PRIORITY = 0x0700
+COMMAND_DATA_SET_TYPE = 0x0800
+STATUS = 0x0900
+ERROR_COMMENT = 0x0902
+AFFECTED_SOP_INSTANCE_UID = 0x1000
+
+C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
+C_ECHO_RQ = 0x0030
+NO_DATA_SET = 0x0101
+_DATA_SET = 0x0001
+_MEDIUM = 0x0000
+
+_ELEMENT = struct.Struct("<HHI")
+Command = Mapping[int, bytes]
+"""Values by element number; all are of group 0000."""
+
+
+def decode(data: bytes) -> Command:
+    """The elements of a command set.
+
+    Raises:
+        ValueError: it is cut short or holds elements of another group.
+    """
+    command: dict[int, bytes] = {}
+    at = 0
+    while at < len(data):
+        if at + _ELEMENT.size > len(data):
+            raise ValueError("the command set is cut short")
+        group, number, length = _ELEMENT.unpack_from(data, at)
+        at += _ELEMENT.size + length
+        if group or at > len(data):
+            raise ValueError(f"({group:04X},{number:04X}) does not belong into a command set")
+        command[number] = data[at - length : at]
+    return command
+
+
+def number(command: Command, element: int) -> int | None:
+    """An unsigned value of 16 bits; None when there is none."""
+    value = command.get(element, b"")
+    return int.from_bytes(value, "little") if len(value) == 2 else None  # noqa: PLR2004 - VR US
+
+
+def text(command: Command, element: int) -> str:
+    """A UID or text without padding; empty when there is none."""
+    return command.get(element, b"").decode("latin-1").strip(" \0")
+
+
+def c_store_rq(message_id: int, sop_class: str, sop: str) -> bytes:
+    """PS3.7 Table 9.3-1."""
+    return _encode(
+        {
+            AFFECTED_SOP_CLASS_UID: _uid(sop_class),
+            COMMAND_FIELD: _us(C_STORE_RQ),
+            MESSAGE_ID: _us(message_id),
+            PRIORITY: _us(_MEDIUM),
+            COMMAND_DATA_SET_TYPE: _us(_DATA_SET),
+            AFFECTED_SOP_INSTANCE_UID: _uid(sop),
+        }
+    )
+
+
+def c_store_rsp(message_id: int, sop_class: str, sop: str, answer: Answer) -> bytes:
+    """PS3.7 Table 9.3-2, with the reason of a failure or warning (PS3.7 C.4)."""
+    comment = {ERROR_COMMENT: _padded(answer.comment, b" ")} if answer.reason else {}
+    return _encode(
+        {
+            AFFECTED_SOP_CLASS_UID: _uid(sop_class),
+            COMMAND_FIELD: _us(C_STORE_RSP),
+            MESSAGE_ID_BEING_RESPONDED_TO: _us(message_id),
+            COMMAND_DATA_SET_TYPE: _us(NO_DATA_SET),
+            STATUS: _us(answer.status),
+            **comment,
+            AFFECTED_SOP_INSTANCE_UID: _uid(sop),
+        }
+    )
+
+
+def c_echo_rq(message_id: int) -> bytes:
+    """PS3.7 Table 9.3-12."""
+    return _encode(
+        {
+            AFFECTED_SOP_CLASS_UID: _uid("1.2.840.10008.1.1"),
+            COMMAND_FIELD: _us(C_ECHO_RQ),
+            MESSAGE_ID: _us(message_id),
+            COMMAND_DATA_SET_TYPE: _us(NO_DATA_SET),
+        }
+    )
+
+
+def _encode(elements: Command) -> bytes:
+    encoded = b"".join(_ELEMENT.pack(0, number, len(value)) + value for number, value in elements.items())
+    return _ELEMENT.pack(0, 0, 4) + struct.pack("<I", len(encoded)) + encoded
+
+
+def _us(value: int) -> bytes:
+    return value.to_bytes(2, "little")
+
+
+def _uid(value: str) -> bytes:
+    return _padded(value, b"\0")
+
+
+def _padded(value: str, pad: bytes) -> bytes:
+    encoded = value.encode("latin-1")
+    return encoded + pad * (len(encoded) % 2)

@@ -1,0 +1,81 @@
+"""What the node accepts: storage SOP classes, and every transfer syntax an object can be stored in."""
+
+from collections.abc import Iterable
+
+from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
+from pynetdicom.sop_class import Verification
+
+from storage.transfer_syntax import TRANSFER_SYNTAXES
+
+# Storage SOP classes of PS3.6 Table A-1 that pynetdicom does not list: retired ones, which old archives
+# still send, and those of DICOS and DICONDE. Classes without a study (hanging protocols, implants, palettes,
+# protocols, inventories; PS3.4 GG) are not offered, because the archive has no place for them.
+_FURTHER_SOP_CLASSES = (
+    "1.2.840.10008.5.1.1.27",
+    "1.2.840.10008.5.1.1.29",
+    "1.2.840.10008.5.1.1.30",
+    "1.2.840.10008.5.1.4.1.1.3",
+    "1.2.840.10008.5.1.4.1.1.5",
+    "1.2.840.10008.5.1.4.1.1.6",
+    "1.2.840.10008.5.1.4.1.1.8",
+    "1.2.840.10008.5.1.4.1.1.9",
+    "1.2.840.10008.5.1.4.1.1.9.1",
+    "1.2.840.10008.5.1.4.1.1.10",
+    "1.2.840.10008.5.1.4.1.1.11",
+    "1.2.840.10008.5.1.4.1.1.12.3",
+    "1.2.840.10008.5.1.4.1.1.77.1",
+    "1.2.840.10008.5.1.4.1.1.77.2",
+    "1.2.840.10008.5.1.4.1.1.88.1",
+    "1.2.840.10008.5.1.4.1.1.88.2",
+    "1.2.840.10008.5.1.4.1.1.88.3",
+    "1.2.840.10008.5.1.4.1.1.88.4",
+    "1.2.840.10008.5.1.4.1.1.129",
+    "1.2.840.10008.5.1.4.1.1.501.1",
+    "1.2.840.10008.5.1.4.1.1.501.2.1",
+    "1.2.840.10008.5.1.4.1.1.501.2.2",
+    "1.2.840.10008.5.1.4.1.1.501.3",
+    "1.2.840.10008.5.1.4.1.1.501.4",
+    "1.2.840.10008.5.1.4.1.1.501.5",
+    "1.2.840.10008.5.1.4.1.1.501.6",
+    "1.2.840.10008.5.1.4.1.1.601.1",
+    "1.2.840.10008.5.1.4.1.1.601.2",
+    "1.2.840.10008.5.1.4.34.1",
+)
+
+STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
+    sorted({str(cx.abstract_syntax) for cx in AllStoragePresentationContexts} | {*_FURTHER_SOP_CLASSES})
+)
+
+
+def _preference(uid: str) -> tuple[bool, bool, str]:
+    syntax = TRANSFER_SYNTAXES[uid]
+    return syntax.encapsulated or syntax.deflated, syntax.lossy, uid
+
+
+STORAGE_TRANSFER_SYNTAXES: tuple[str, ...] = (
+    # Of several that a peer offers in one presentation context the first of these is taken: one that names
+    # the VRs, then what needs no decoder, then what loses nothing.
+    "1.2.840.10008.1.2.1",
+    *sorted(TRANSFER_SYNTAXES.keys() - {"1.2.840.10008.1.2.1"}, key=_preference),
+)
+
+# PS3.4 A.4 has no data set, so any transfer syntax does.
+_VERIFICATION_TRANSFER_SYNTAXES = (
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99",
+)
+
+
+def supported_contexts(private_sop_classes: Iterable[str] = ()) -> list[PresentationContext]:
+    """The presentation contexts of the node as an acceptor: verification and storage.
+
+    Args:
+        private_sop_classes: UIDs to be stored beyond those of the standard.
+    """
+    storage = sorted({*STORAGE_SOP_CLASSES, *private_sop_classes})
+    return [
+        build_context(Verification, list(_VERIFICATION_TRANSFER_SYNTAXES)),
+        *(build_context(uid, list(STORAGE_TRANSFER_SYNTAXES)) for uid in storage),
+    ]

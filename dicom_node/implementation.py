@@ -1,0 +1,4 @@
+"""How this program names itself on the wire and in the files it writes (PS3.7 D.3.3.2)."""
+
+IMPLEMENTATION_CLASS_UID = "2.25.147586297133905174361935066281744839276"
+IMPLEMENTATION_VERSION_NAME = "ISOCENTER_0.1.0"

@@ -1,0 +1,244 @@
+"""An association that we open: negotiate, send C-STORE and C-ECHO requests, release (PS3.8)."""
+
+import socket
+import ssl
+import struct
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import BinaryIO, Self
+
+from pydicom.uid import UID
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+)
+from pynetdicom.presentation import build_context
+
+from dicom_node import command
+from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.status import Answer
+
+MAX_CONTEXTS = 128
+"""Context IDs are the odd numbers up to 255 (PS3.8 9.3.2.2)."""
+Proposal = tuple[str, str]
+"""Abstract syntax, and the one transfer syntax proposed for it."""
+
+_ASSOCIATE_AC, _ASSOCIATE_RJ, _P_DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = 2, 3, 4, 5, 6, 7
+_APPLICATION_CONTEXT = UID("1.2.840.10008.3.1.1.1")
+_ACCEPTED = 0
+_OUR_MAX_PDU = 1 << 17
+_BIGGEST_FRAGMENT = 1 << 20
+_COMMAND, _LAST = 1, 2
+_MAX_ANSWER = 1 << 20
+
+
+class AssociationFailed(Exception):
+    """There was no association, or it broke; the message says why."""
+
+
+class Requestor:
+    """An association with one peer; a context manager that releases it."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        called_aet: str,
+        calling_aet: str,
+        proposals: Sequence[Proposal],
+        *,
+        tls: ssl.SSLContext | None = None,
+        timeout: float = 60,
+    ) -> None:
+        """Connect and negotiate.
+
+        Args:
+            address: host and port of the peer.
+            called_aet: its AE title.
+            calling_aet: ours.
+            proposals: at most `MAX_CONTEXTS`.
+            tls: speak TLS.
+            timeout: seconds to wait for each piece of an answer.
+
+        Raises:
+            AssociationFailed: nobody answers there, or the peer does not want us.
+        """
+        self._message_id = 0
+        try:
+            self._socket = socket.create_connection(address, timeout)
+        except OSError as error:
+            raise AssociationFailed(f"cannot connect to {address[0]}:{address[1]}: {error}") from error
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls:
+                self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
+            self._accepted = self._negotiate(called_aet, calling_aet, proposals)
+        except BaseException as error:
+            self._socket.close()
+            if isinstance(error, OSError):
+                raise AssociationFailed(f"{type(error).__name__} while negotiating: {error}") from error
+            raise
+
+    def accepts(self, proposal: Proposal) -> bool:
+        """The peer has accepted the proposal."""
+        return proposal in self._accepted
+
+    def store(self, proposal: Proposal, sop: str, dataset: BinaryIO) -> Answer:
+        """C-STORE of the rest of `dataset`, byte for byte.
+
+        Raises:
+            AssociationFailed: it is not known whether the instance was stored.
+        """
+        request = command.c_store_rq(self._next_id(), proposal[0], sop)
+        return self._ask(self._accepted[proposal], request, dataset)
+
+    def echo(self, proposal: Proposal) -> Answer:
+        """C-ECHO. Raises `AssociationFailed`."""
+        return self._ask(self._accepted[proposal], command.c_echo_rq(self._next_id()), None)
+
+    def release(self) -> None:
+        """Take leave of the peer (PS3.8 9.3.6) and close the connection."""
+        with self._socket, suppress(OSError, AssociationFailed):
+            self._socket.sendall(struct.pack(">BxIxxxx", _RELEASE_RQ, 4))
+            while self._read_pdu()[0] != _RELEASE_RP:
+                pass
+
+    def abort(self) -> None:
+        """Leave at once (PS3.8 9.3.8)."""
+        with self._socket, suppress(OSError):
+            self._socket.sendall(struct.pack(">BxIxxxx", _ABORT, 4))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.release()
+        else:
+            self.abort()
+
+    def _next_id(self) -> int:
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    def _negotiate(
+        self, called_aet: str, calling_aet: str, proposals: Sequence[Proposal]
+    ) -> dict[Proposal, int]:
+        self._socket.sendall(A_ASSOCIATE_RQ(_request(called_aet, calling_aet, proposals)).encode())
+        kind, body = self._read_pdu()
+        whole = struct.pack(">BxI", kind, len(body)) + body
+        if kind == _ASSOCIATE_RJ:
+            rejected = A_ASSOCIATE_RJ()
+            rejected.decode(whole)
+            raise AssociationFailed(f"rejected by the peer: {rejected.reason_str} ({rejected.result_str})")
+        if kind != _ASSOCIATE_AC:
+            raise AssociationFailed(f"the peer answers the request with a PDU of type {kind}")
+        accepted = A_ASSOCIATE_AC()
+        accepted.decode(whole)
+        peer_max = accepted.user_information.maximum_length or _BIGGEST_FRAGMENT
+        self._fragment = min(peer_max, _BIGGEST_FRAGMENT) - 6
+        results = {item.presentation_context_id: item.result for item in accepted.presentation_context}
+        return {
+            proposal: 2 * index + 1
+            for index, proposal in enumerate(proposals)
+            if results.get(2 * index + 1) == _ACCEPTED
+        }
+
+    def _ask(self, context: int, request: bytes, dataset: BinaryIO | None) -> Answer:
+        try:
+            self._send(context, _COMMAND, [request])
+            if dataset is not None:
+                self._send(context, 0, iter(lambda: dataset.read(self._fragment), b""))
+            return self._answer()
+        except OSError as error:
+            raise AssociationFailed(f"{type(error).__name__}: {error}") from error
+
+    def _send(self, context: int, control: int, fragments: Iterable[bytes]) -> None:
+        """Each fragment as a P-DATA-TF PDU with one PDV (PS3.8 9.3.5), the last one marked."""
+        waiting = None
+        for fragment in fragments:
+            if waiting is not None:
+                self._send_fragment(context, control, waiting)
+            waiting = fragment
+        self._send_fragment(context, control | _LAST, waiting or b"")
+
+    def _send_fragment(self, context: int, control: int, fragment: bytes) -> None:
+        length = len(fragment)
+        head = struct.pack(">BxIIBB", _P_DATA, length + 6, length + 2, context, control)
+        self._socket.sendall(head + fragment)
+
+    def _answer(self) -> Answer:
+        answer = bytearray()
+        while True:
+            kind, body = self._read_pdu()
+            if kind == _ABORT:
+                raise AssociationFailed("the peer aborted the association")
+            if kind != _P_DATA:
+                raise AssociationFailed(f"the peer sent a PDU of type {kind} in place of an answer")
+            for control, fragment in _fragments(body):
+                answer += fragment
+                if control & _LAST:
+                    return _decoded(bytes(answer))
+
+    def _read_pdu(self) -> tuple[int, bytes]:
+        kind, length = struct.unpack(">BxI", self._read(6))
+        if length > _MAX_ANSWER:
+            raise AssociationFailed(f"the peer sends a PDU of {length} bytes")
+        return kind, self._read(length)
+
+    def _read(self, length: int) -> bytes:
+        data = bytearray()
+        while len(data) < length:
+            piece = self._socket.recv(length - len(data))
+            if not piece:
+                raise AssociationFailed("the peer closed the connection")
+            data += piece
+        return bytes(data)
+
+
+def _request(called_aet: str, calling_aet: str, proposals: Sequence[Proposal]) -> A_ASSOCIATE:
+    contexts = []
+    for index, (abstract_syntax, transfer_syntax) in enumerate(proposals):
+        context = build_context(abstract_syntax, [transfer_syntax])
+        context.context_id = 2 * index + 1
+        contexts.append(context)
+    length, class_uid, version = (
+        MaximumLengthNotification(),
+        ImplementationClassUIDNotification(),
+        ImplementationVersionNameNotification(),
+    )
+    length.maximum_length_received = _OUR_MAX_PDU
+    class_uid.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    request = A_ASSOCIATE()
+    request.application_context_name = _APPLICATION_CONTEXT
+    request.calling_ae_title = calling_aet
+    request.called_ae_title = called_aet
+    request.presentation_context_definition_list = contexts
+    request.user_information = [length, class_uid, version]
+    return request
+
+
+def _fragments(body: bytes) -> Iterable[tuple[int, bytes]]:
+    at = 0
+    while at < len(body):
+        (length,) = struct.unpack_from(">I", body, at)
+        end = at + 4 + length
+        if length < 2 or end > len(body):  # noqa: PLR2004 - context ID and control header
+            raise AssociationFailed("the peer sends a malformed P-DATA-TF")
+        yield body[at + 5], body[at + 6 : end]
+        at = end
+
+
+def _decoded(answer: bytes) -> Answer:
+    try:
+        elements = command.decode(answer)
+    except ValueError as error:
+        raise AssociationFailed(f"the peer's answer is malformed: {error}") from error
+    status = command.number(elements, command.STATUS)
+    if status is None:
+        raise AssociationFailed("the peer's answer has no status")
+    reason = command.text(elements, command.ERROR_COMMENT)
+    return Answer(status, reason)

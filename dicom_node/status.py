@@ -1,0 +1,61 @@
+"""What a C-STORE is answered: one table from storage errors to the statuses of PS3.4 Table B.2-1."""
+
+from dataclasses import dataclass
+
+from storage.errors import (
+    DuplicateInstance,
+    InvalidInstance,
+    InvalidQuery,
+    StorageDown,
+    StorageError,
+    StorageFull,
+    UnknownInstance,
+)
+
+SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+STORE_UNAVAILABLE = 0xA701
+DATA_SET_DOES_NOT_MATCH = 0xA900
+STORED_ALTHOUGH_NOT_MATCHING = 0xB007
+CANNOT_UNDERSTAND = 0xC000
+DUPLICATE = 0xC111
+PROCESSING_FAILURE = 0x0110
+"""PS3.7 C.5.18: the peer is not at fault."""
+
+FAILURES: dict[type[StorageError], int] = {
+    InvalidInstance: CANNOT_UNDERSTAND,
+    # Cxxx leaves the last digits to us; 0111 is "duplicate SOP instance" in PS3.7 C.5.3.
+    DuplicateInstance: DUPLICATE,
+    StorageFull: OUT_OF_RESOURCES,
+    # Refused for want of resources, so that the peer tries again later.
+    StorageDown: STORE_UNAVAILABLE,
+    # Storing asks for nothing that these could be the answer to.
+    UnknownInstance: PROCESSING_FAILURE,
+    InvalidQuery: PROCESSING_FAILURE,
+}
+
+_MAX_COMMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status (0000,0900) of a C-STORE response, and the reason in full; empty for success."""
+
+    status: int
+    reason: str = ""
+
+    @property
+    def stored(self) -> bool:
+        """Success or warning: the instance is in the archive (PS3.7 C.1)."""
+        return self.status == SUCCESS or self.status >> 12 == 0xB  # noqa: PLR2004 - warnings are Bxxx
+
+    @property
+    def comment(self) -> str:
+        """The reason as Error Comment (0000,0902): at most 64 characters of the default repertoire, VR LO."""
+        text = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in self.reason)
+        return text if len(text) <= _MAX_COMMENT else f"{text[: _MAX_COMMENT - 3]}..."
+
+
+def answer_to(error: StorageError) -> Answer:
+    """The answer for an instance that was not stored because of `error`."""
+    return Answer(FAILURES[type(error)], str(error))
