@@ -11,13 +11,18 @@ IMPLEMENTATION_CLASS = uid_from("isocenter", "implementation")
 IMPLEMENTATION_VERSION = "ISOCENTER"
 
 
-def encoded(result: Dataset, at: datetime) -> bytes:
+def encoded(result: Dataset, at: datetime, offset: str | None) -> bytes:
     """The Part 10 file of a result whose dates and times all say `at`.
 
-    Times are local as all times in DICOM (PS3.3 C.12.1.1.8): at the offset that the images name, else at that
-    of this machine.
+    Args:
+        result: as highdicom makes it.
+        at: the moment.
+        offset: Timezone Offset From UTC of the images, whose times stand in the result too (PS3.3 C.12.1.1.8);
+            where they name none, times are those of this machine.
     """
-    local = _local(at, result.get("TimezoneOffsetFromUTC"))
+    if offset:
+        result.TimezoneOffsetFromUTC = offset
+    local = at.astimezone(datetime.strptime(offset, "%z").tzinfo if offset else None)
     date, time = f"{local:%Y%m%d}", f"{local:%H%M%S.%f}"
     for name in ("InstanceCreation", "Content", "Series"):
         setattr(result, f"{name}Date", date)
@@ -29,9 +34,3 @@ def encoded(result: Dataset, at: datetime) -> bytes:
     buffer = BytesIO()
     result.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
-
-
-def _local(at: datetime, offset: str | None) -> datetime:
-    if not offset:
-        return at.astimezone()
-    return at.astimezone(datetime.strptime(offset, "%z").tzinfo)

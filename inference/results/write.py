@@ -40,7 +40,8 @@ def result_objects(analysis: Analysis, images: Sequence[Dataset], context: Resul
     mask = _mask(analysis, images, context)
     sr = report(analysis.model, records, images, mask, context)
     objects = [mask, sr] if mask is not None else [sr]
-    files = tuple(encoded(each, context.at) for each in objects)
+    offset = images[0].get("TimezoneOffsetFromUTC")
+    files = tuple(encoded(each, context.at, offset) for each in objects)
     return ResultObjects(files, tuple(each.SOPInstanceUID for each in reversed(objects)), tuple(records))
 
 
