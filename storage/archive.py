@@ -27,8 +27,8 @@ _LAYOUTS = 64
 class Archive:
     """What is stored: bytes in `blobs`, and rows in `index` that say what they are.
 
-    Safe to use from many threads and processes over the same blobs and index. Every method raises `StorageDown`
-    when one of the two does not answer.
+    Safe to use from many threads and processes over the same blobs and index. Every method raises
+    `StorageDown` when one of the two does not answer.
     """
 
     def __init__(self, blobs: Blobs, index: SqlIndex, *, duplicates: Duplicates = "keep") -> None:
@@ -71,7 +71,7 @@ class Archive:
         return found
 
     def versions(self, sop: str) -> list[StoredInstance]:
-        """All kept versions of one instance, the current one last; each can be read. Raises `UnknownInstance`."""
+        """All kept versions of an instance, the current one last. Raises `UnknownInstance`."""
         found = self._index.versions(sop)
         if not found:
             raise UnknownInstance(f"no instance {sop}")
@@ -103,7 +103,7 @@ class Archive:
         return self._blobs.open(instance.blob)
 
     def stream(self, instance: StoredInstance, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The bytes of the Part 10 file in chunks of at most 1 MiB. Raises `UnknownInstance` before the first."""
+        """The bytes of the Part 10 file in chunks of at most 1 MiB. Raises `UnknownInstance`."""
         return self._blobs.stream(instance.blob, offset, length)
 
     def read_range(self, instance: StoredInstance, offset: int, length: int) -> bytes:
@@ -168,7 +168,8 @@ class Archive:
     def events(self, after: str | None = None, limit: int = 1000) -> list[Event]:
         """Up to `limit` events behind the cursor `after`, from the first when it is None.
 
-        None is skipped, however late its transaction commits. Raises `InvalidQuery` when `after` is no cursor.
+        None is skipped, however late its transaction commits. Raises `InvalidQuery` when `after` is no
+        cursor.
         """
         return self._index.events(after, limit)
 

@@ -1,7 +1,7 @@
 """Many receivers, one transaction: whoever comes while a transaction runs goes into the next one together.
 
-A commit waits for the disk, however many rows it has. There is no thread and no delay of our own: the first who
-finds nobody writing writes for all who wait.
+A commit waits for the disk, however many rows it has. There is no thread and no delay of our own: the first
+who finds nobody writing writes for all who wait.
 """
 
 import threading

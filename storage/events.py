@@ -1,4 +1,4 @@
-"""What happened to what is stored: written with the rows, read by whoever reacts, each with a cursor of its own."""
+"""What happened to what is stored: written with the rows, read by whoever reacts to it, by a cursor."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -101,7 +101,7 @@ class Ingest:
             remove_orphan(self._blobs, self._index, instance.blob)
 
     def _make_durable(self, file: SpoolFile, header: Header, version: int) -> StoredInstance:
-        """Put the bytes under the first free version; a name that holds these very bytes is as good as free."""
+        """Put the bytes under the first free version; a name that holds these very bytes is free too."""
         blob = Place(header.key, version).blob
         while not (self._blobs.put_if_absent(blob, file.path) or self._holds(blob, file)):
             version += 1
@@ -119,7 +119,7 @@ class Ingest:
         )
 
     def _holds(self, blob: str, file: SpoolFile) -> bool:
-        """The blob is what somebody left who died before he could write the row, or the same sent twice at once."""
+        """The blob was left by somebody who died before he wrote the row, or the same comes twice at once."""
         found = self._blobs.stat(blob)
         if found is None or found.size != file.path.stat().st_size:
             return False

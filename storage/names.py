@@ -5,7 +5,7 @@ import unicodedata
 _GROUP = 84
 """Characters of a component group that are compared; PS3.5 6.2 allows 64."""
 _LETTERS = str.maketrans(
-    {"ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "ı": "i"}
+    {"ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "\u0131": "i"}
 )
 # Latin, Greek and Cyrillic accents. The Japanese voicing marks are beyond: か and が are two letters.
 _FIRST_ACCENT, _LAST_ACCENT = "\u0300", "\u036f"

@@ -40,9 +40,10 @@ class Reindexed:
 def reindex(
     blobs: Blobs, index: SqlIndex, spool: Spool, progress: Callable[[Reindexed], None] = lambda _: None
 ) -> Reindexed:
-    """Make rows for all blobs, versions and quarantine included; harmless when they are there, and while in use.
+    """Make rows for all blobs, versions and quarantine included; harmless when they are there, or in use.
 
-    What only the index knew is gone: who sent an instance, why one was refused. `stored_at` is the blob's time.
+    What only the index knew is gone: who sent an instance, why one was refused. `stored_at` is the time of
+    the blob.
 
     Args:
         blobs: what is read; nothing in it is changed.

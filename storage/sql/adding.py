@@ -1,7 +1,7 @@
 """Many instances into the index in one transaction, in an order in which no two writers wait for each other.
 
-Every statement takes a set, in order of UIDs and then of numbers; only what is missing is inserted. Row by row,
-four writers of the same studies deadlock in PostgreSQL.
+Every statement takes a set, in order of UIDs and then of numbers; only what is missing is inserted. Row by
+row, four writers of the same studies deadlock in PostgreSQL.
 """
 
 from collections import Counter
@@ -82,8 +82,10 @@ def add(connection: Connection, entries: Sequence[Entry]) -> list[Result]:
 
 
 def _event(entry: Entry, result: Added) -> Values:
-    kind = "instance.replaced" if result.replaced else "instance.stored"
-    return events.values(kind, entry.key.study, entry.key.series, entry.key.sop, entry.delivery, entry.origin)
+    uids = (entry.key.study, entry.key.series, entry.key.sop)
+    if result.replaced:
+        return events.values("instance.replaced", uids, entry.delivery, entry.origin)
+    return events.values("instance.stored", uids, entry.delivery, entry.origin)
 
 
 def _burnt(connection: Connection, blobs: Sequence[str]) -> set[str]:
@@ -106,7 +108,7 @@ def _insert(connection: Connection, entries: Sequence[Entry]) -> dict[str, tuple
         _insert_missing(connection, instances, rows, (instances.c.sop_uid, instances.c.id), ["sop_uid"])
     )
     inserted = [entry for entry in entries if entry.key.sop in ids]
-    _insert_side_rows(connection, inserted, ids, series_ids)
+    _insert_headers(connection, inserted, ids)
     _count(connection, Counter(series_ids[_series_uids(entry)] for entry in inserted))
     return {entry.key.sop: _warnings(entry, study_rows[entry.key.study]) for entry in inserted}
 
@@ -204,9 +206,7 @@ def _insert_classes(connection: Connection, pairs: set[tuple[int, str]]) -> None
     _insert_missing(connection, series_classes, missing, columns[:1], ["series_id", "sop_class"])
 
 
-def _insert_side_rows(
-    connection: Connection, entries: Sequence[Entry], ids: dict[str, int], series_ids: dict[SeriesUids, int]
-) -> None:
+def _insert_headers(connection: Connection, entries: Sequence[Entry], ids: dict[str, int]) -> None:
     if entries:
         rows = [{"instance_id": ids[e.key.sop], "json": e.json, "layout": e.layout} for e in entries]
         connection.execute(insert(headers), rows)
@@ -260,7 +260,7 @@ def _supersede(connection: Connection, entry: Entry) -> None:
     old = _row(connection, entry.key.sop)
     names = (*entry.stored, "json", "layout")
     connection.execute(
-        insert(superseded), {"instance_id": old.id} | {name: old._mapping[name] for name in names}
+        insert(superseded), {"instance_id": old.id} | {name: getattr(old, name) for name in names}
     )
     _update(connection, old.id, entry)
 

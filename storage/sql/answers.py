@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from storage.search import ATTRIBUTES, SERIES_TAGS, Attribute, Level, Query, is_study_tag
 from storage.sql.packing import unpack
@@ -129,14 +129,14 @@ class _Gathered:
 
     def element(self, attribute: Attribute, row: Row[Any]) -> Element:
         computed = self._computed.get(attribute.tag)
-        value = computed(row) if computed else row._mapping[_COLUMNS[attribute.tag]]
+        value = computed(row) if computed else getattr(row, _COLUMNS[attribute.tag])
         if attribute.tag == "00280008":
             value = value or None
         return element(attribute.vr, value)
 
 
 def _distinct(rows: Rows, name: str) -> list[int]:
-    return sorted({row._mapping[name] for row in rows})
+    return sorted({getattr(row, name) for row in rows})
 
 
 def _summaries(connection: Connection, ids: list[int]) -> dict[int, tuple[list[str], int, int]]:
@@ -164,8 +164,8 @@ def _classes(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
     return defaultdict(list, {study_id: sorted(set(classes)) for study_id, classes in found.items()})
 
 
-def _requests(connection: Connection, ids: list[int]) -> dict[int, list[Answer]]:
-    found: dict[int, list[Answer]] = defaultdict(list)
+def _requests(connection: Connection, ids: list[int]) -> dict[int, list[Element]]:
+    found: dict[int, list[Element]] = defaultdict(list)
     query = select(series_requests).order_by(series_requests.c.series_id, series_requests.c.item)
     for some in chunks(ids):
         for row in connection.execute(query.where(series_requests.c.series_id.in_(some))):
@@ -194,7 +194,7 @@ def _instances_of(connection: Connection, level: Level, rows: Rows) -> list[int]
     query = select(series.c.study_id, func.min(series.c.id)).group_by(series.c.study_id)
     in_study: dict[int, int] = {}
     for some in chunks(_distinct(rows, "studies_id")):
-        in_study |= {s: i for s, i in connection.execute(query.where(series.c.study_id.in_(some)))}
+        in_study |= dict(_pairs(connection, query.where(series.c.study_id.in_(some))))
     first = _first_instances(connection, sorted(in_study.values()))
     return [first.get(in_study.get(row.studies_id, 0), 0) for row in rows]
 
@@ -204,10 +204,12 @@ def _first_instances(connection: Connection, ids: Sequence[int]) -> dict[int, in
     first = of_series.order_by(instances.c.number, instances.c.id).limit(1).scalar_subquery()
     found: dict[int, int] = {}
     for some in chunks(ids):
-        found |= {
-            s: i for s, i in connection.execute(select(series.c.id, first).where(series.c.id.in_(some)))
-        }
+        found |= dict(_pairs(connection, select(series.c.id, first).where(series.c.id.in_(some))))
     return found
+
+
+def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, Any]]:
+    return ((row[0], row[1]) for row in connection.execute(query))
 
 
 def _packed_headers(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
@@ -215,7 +217,7 @@ def _packed_headers(connection: Connection, ids: Sequence[int]) -> dict[int, byt
     found: dict[int, bytes] = {}
     for some in chunks(ids):
         query = select(headers.c.instance_id, headers.c.json).where(headers.c.instance_id.in_(some))
-        found |= {i: packed for i, packed in connection.execute(query)}
+        found |= dict(_pairs(connection, query))
     return found
 
 

@@ -120,8 +120,8 @@ def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
 
     Args:
         engine: from `connect`.
-        alone: PostgreSQL too runs no other of these transactions meanwhile. Needed by what removes rows or blobs,
-            so that nobody who adds relies on what is about to go.
+        alone: PostgreSQL too runs no other of these transactions meanwhile. Needed by what removes rows or
+            blobs, so that nobody who adds relies on what is about to go.
 
     Raises:
         StorageDown: the database did not answer.
@@ -141,6 +141,9 @@ def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection to read with; raises as `writing` does."""
     with database_errors(), engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            # Each question is one statement; BEGIN and ROLLBACK around it would be two more round trips.
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
 
 

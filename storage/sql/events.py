@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, insert, literal_column, select, tuple_
 
 from storage.errors import InvalidQuery
 from storage.events import Event, Kind
@@ -15,14 +15,15 @@ from storage.sql.tables import events
 _CURSOR = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})")
 # In PostgreSQL rows become visible in the order of commits, not of their numbers. So each carries the number
 # of its transaction, and readers stop before the oldest transaction that still runs: all before it is final.
-_THIS_TRANSACTION = literal_column("pg_current_xact_id()::text::bigint")
-_OLDEST_RUNNING = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_THIS_TRANSACTION: ColumnElement[int] = literal_column("pg_current_xact_id()::text::bigint")
+_OLDEST_RUNNING: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 
 def values(
-    kind: Kind, study: str, series: str, sop: str | None, delivery: str | None, origin: Origin
+    kind: Kind, uids: tuple[str, str, str | None], delivery: str | None, origin: Origin
 ) -> dict[str, Any]:
-    """The columns of a new event."""
+    """The columns of a new event; `uids` are of study, series and instance."""
+    study, series, sop = uids
     return {
         "kind": kind,
         "study_uid": study,

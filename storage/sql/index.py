@@ -22,7 +22,7 @@ __all__ = ["Added", "Burnt", "Entry", "Known", "Result", "SqlIndex"]
 
 
 class SqlIndex:
-    """The index over an engine from `storage.sql.engine.connect`; its tables come from `isocenter.migrations`.
+    """The index over an engine from `storage.sql.engine.connect`, with the tables of `storage.sql.tables`.
 
     Every method raises `StorageDown` when the database does not answer and `StorageFull` when it has no room.
     """
@@ -31,7 +31,7 @@ class SqlIndex:
         self._engine = engine
 
     def add(self, entries: Sequence[Entry]) -> list[Result | StorageError]:
-        """Make rows of `entries` in one transaction; an entry that cannot be one does not hinder the others."""
+        """Make rows of `entries` in one transaction; one that cannot be a row does not hinder the others."""
         if len({entry.key.sop for entry in entries}) < len(entries):
             return self._add_each(entries)
         try:
@@ -75,7 +75,7 @@ class SqlIndex:
 
     def end_delivery(self, delivery: str, origin: Origin, series: Sequence[tuple[str, str]]) -> None:
         """Write that a delivery has ended, for each Study and Series Instance UID it touched."""
-        rows = [events.values("delivery.ended", *uids, None, delivery, origin) for uids in series]
+        rows = [events.values("delivery.ended", (*uids, None), delivery, origin) for uids in series]
         with writing(self._engine) as connection:
             events.write(connection, rows)
 

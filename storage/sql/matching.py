@@ -192,7 +192,7 @@ def _integer(_: str, tag: str, value: Value) -> Condition:
 
 
 def _name(dialect: str, tag: str, value: Value) -> Condition:
-    """The value must match a component group as a whole (PS3.5 6.2.1.1); each group asked for must be matched."""
+    """Each group asked for must match a component group as a whole (PS3.5 6.2.1.1)."""
     match value:
         case Exact(text) | Wildcard(text):
             groups = [group for group in name_groups(text) if group]

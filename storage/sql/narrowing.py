@@ -1,4 +1,4 @@
-"""Which index finds names and descriptions: few candidates by their letters, or a walk by date for common ones.
+"""Which index finds names and descriptions: candidates by their letters, or for common ones a walk by date.
 
 SQLite cannot know that "*mit*" is in every tenth name: it would collect and sort them all. So candidates are
 counted first, up to a bound; beyond it the newest studies are walked, where matches are not far. PostgreSQL's

@@ -19,10 +19,9 @@ _LONGEST_REASON = 1000
 def note(
     connection: Connection, reason: str, origin: Origin, size: int, kept: tuple[str, Header] | None = None
 ) -> None:
-    """Add a refusal, or count it when the same was refused before.
+    """Add a refusal of `size` bytes, or count it when the same was refused before.
 
-    Args:
-        kept: the blob that keeps the bytes and what they say; None when they are not kept.
+    `kept` is the blob that keeps the bytes, and what they say; None when they are not kept.
     """
     row = _row(reason, origin, size, *kept) if kept else _row(reason, origin, size)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite

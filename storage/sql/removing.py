@@ -1,7 +1,7 @@
 """Taking rows out, and the list of blobs that must follow them.
 
-The list is written in the transaction that removes the rows, so a crash in between leaves nothing behind. A name
-stays on it for a while after its blob is gone: who has found the blob there a moment ago must not rely on it.
+The list is written in the transaction that removes the rows, so a crash in between leaves nothing behind. A
+name stays on it for a while after its blob is gone: who found the blob there before must not rely on it.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def remove(
     _list(connection, [instance.blob for instance in gone] + _older_blobs(connection, ids))
     _remove_instances(connection, ids)
     _tidy(connection, study)
-    rows = [events.values("instance.deleted", *_uids(instance), None, origin) for instance in gone]
+    rows = [events.values("instance.deleted", _uids(instance), None, origin) for instance in gone]
     events.write(connection, rows)
     return gone
 

@@ -97,7 +97,7 @@ def _has_below(level: Level, below: list[tuple[Level, Condition]]) -> Condition:
 
 
 def _drives_by_modality(query: Query) -> str | None:
-    """The modality, when its own table is the best way: newest first within one modality is a range of its key."""
+    """The modality, when its own table is the best way: its key has the newest of each modality in order."""
     if query.level != "study" or query.study is not None:
         return None
     asked = [match for match in query.matches if not is_everything(match.value)]

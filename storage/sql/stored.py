@@ -18,6 +18,10 @@ WHOLE = instances.join(series).join(studies)
 _KEY = (studies.c.study_uid, series.c.series_uid, instances.c.sop_uid)
 _FIELDS = ("sop_class", "transfer_syntax", "size", "digest", "version", "stored_at", "number_of_frames")
 _CURRENT: Select[Any] = select(*_KEY, *(instances.c[name] for name in _FIELDS)).select_from(WHOLE)
+_BY_NUMBER = (
+    *(series.c.number.is_(None), series.c.number, series.c.id),
+    *(instances.c.number.is_(None), instances.c.number, instances.c.id),
+)
 _REPLACED: Select[Any] = select(*_KEY, *(superseded.c[name] for name in _FIELDS)).select_from(
     superseded.join(WHOLE, superseded.c.instance_id == instances.c.id)
 )
@@ -62,9 +66,7 @@ def in_series(
         query = query.where(series.c.series_uid == series_uid)
     if sop is not None:
         query = query.where(instances.c.sop_uid == sop)
-    order = (series.c.number.is_(None), series.c.number, series.c.id)
-    order += (instances.c.number.is_(None), instances.c.number, instances.c.id)
-    return [from_row(row) for row in connection.execute(query.order_by(*order))]
+    return [from_row(row) for row in connection.execute(query.order_by(*_BY_NUMBER))]
 
 
 def versions(connection: Connection, sop: str) -> list[StoredInstance]:

@@ -63,7 +63,7 @@ def _studies() -> None:
         sa.Column("pn_phon", _PLAIN),
         *_empty("ref_norm", "descr_norm"),
     )
-    newest = [sa.text("study_date DESC"), sa.text("id DESC"), "pn_norm", "descr_norm"]
+    newest: list[Any] = [sa.text("study_date DESC"), sa.text("id DESC"), "pn_norm", "descr_norm"]
     op.create_index("ix_studies_newest", "studies", newest)
     op.create_index("ix_studies_patient", "studies", ["patient_id", "issuer"])
     op.create_index("ix_studies_accession", "studies", ["accession"])
@@ -193,8 +193,9 @@ def _sqlite_trigrams() -> None:
             f"CREATE VIRTUAL TABLE {table} USING fts5({column}, tokenize='trigram',"
             " content='studies', content_rowid='id')"
         )
-        enter = f"INSERT INTO {table}(rowid, {column}) VALUES (new.id, new.{column});"
-        leave = f"INSERT INTO {table}({table}, rowid, {column}) VALUES ('delete', old.id, old.{column});"
+        into = f"INSERT INTO {table}"
+        enter = f"{into}(rowid, {column}) VALUES (new.id, new.{column});"
+        leave = f"{into}({table}, rowid, {column}) VALUES ('delete', old.id, old.{column});"
         op.execute(f"CREATE TRIGGER {table}_insert AFTER INSERT ON studies BEGIN {enter} END")
         op.execute(f"CREATE TRIGGER {table}_delete AFTER DELETE ON studies BEGIN {leave} END")
         op.execute(
