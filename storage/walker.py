@@ -273,7 +273,7 @@ class Walker:
         """A sequence of items, or of fragments; the position behind it."""
         tag, vr, length, start = header
         if tag in _PIXEL_DATA or (vr in _ENCAPSULATING and length == UNDEFINED):
-            return self._fragments(tag, vr or "OB", start, place)
+            return self._fragments(tag, start, place)
         # In implicit VR only its items tell a private sequence that the dictionaries do not know.
         if vr not in {"SQ", "UN"} and encoding is not IMPLICIT:
             self._fail(f"{vr} of undefined length")
@@ -312,11 +312,11 @@ class Walker:
             self._fail("the sequence has no delimitation item")
         return items, position
 
-    def _fragments(self, tag: int, vr: str, start: int, place: _Place) -> int:
+    def _fragments(self, tag: int, start: int, place: _Place) -> int:
         pixels, stop = read_fragments(self._buffer, start, place.end, place.encoding.item, tag)
         if tag in _PIXEL_DATA and not place.path:
             self.pixel_data = pixels
-        self._add(tag, self._bulk(vr, place.path + _key(tag), start, pixels.length))
+        self._add(tag, self._bulk("OB", place.path + _key(tag), start, pixels.length))  # PS3.5 A.4
         return stop
 
 
