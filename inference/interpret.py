@@ -221,8 +221,8 @@ def _group(
 ) -> Finding | None:
     if group.segment is not None and group.segment not in numbers:
         return None
-    array = each.outputs[output.name]
-    pairs = [(value, element(array, value.index, output.name)) for value in group.values]
+    places = [(value, value.output or output.name) for value in group.values]
+    pairs = [(value, element(each.outputs[name], value.index, name)) for value, name in places]
     measurements = tuple(_measurement(value, number) for value, number in pairs if np.isfinite(number))
     if not measurements:
         return None

@@ -15,6 +15,7 @@ from models.errors import CardError
 from models.schema import (
     AppliesTo,
     Checks,
+    Group,
     Guard,
     ImageInput,
     Input,
@@ -73,13 +74,21 @@ class Card(Table):
         return next(item for item in self.inputs if isinstance(item, ImageInput))
 
     @property
-    def input_names(self) -> frozenset[str]:
-        return frozenset(item.name for item in self.inputs)
+    def input_names(self) -> set[str]:
+        return {item.name for item in self.inputs}
 
     @property
-    def output_names(self) -> frozenset[str]:
+    def output_names(self) -> set[str]:
         """Outputs of the graph that are read: results and guards."""
-        return frozenset(item.name for item in self.outputs) | {guard.output for guard in self.guards}
+        values = (value for group in self.groups for value in group.values)
+        named = {value.output for value in values if value.output is not None}
+        return named | {item.name for item in self.outputs} | {guard.output for guard in self.guards}
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The measurement groups of all outputs."""
+        measured = (output for output in self.outputs if isinstance(output, MeasurementOutput))
+        return tuple(group for output in measured for group in output.groups)
 
     @field_validator("model")
     @classmethod
@@ -112,14 +121,8 @@ class Card(Table):
         maps = [output for output in self.outputs if isinstance(output, LabelMapOutput)]
         segments = [segment.name for output in maps for segment in output.segments]
         _unique("segments", segments)
-        groups = [
-            group
-            for output in self.outputs
-            if isinstance(output, MeasurementOutput)
-            for group in output.groups
-        ]
-        _unique("groups", [group.key for group in groups])
-        for group in groups:
+        _unique("groups", [group.key for group in self.groups])
+        for group in self.groups:
             if group.segment is not None and group.segment not in segments:
                 raise ValueError(
                     f"group {group.key!r} measures segment {group.segment!r}, which is not declared"

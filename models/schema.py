@@ -246,6 +246,8 @@ class Value(Table):
 
     index: TensorIndex
     """Position in the tensor, axes of length 1 in front left out: `[2]`, or `[0, 2]` in a matrix."""
+    output: Text | None = None
+    """Output of the graph that holds it; by default the one that `[[outputs]]` names."""
     concept: CodeValue
     unit: CodeValue
     derivation: CodeValue | None = None

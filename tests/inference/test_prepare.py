@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation
 
 from inference.prepare import prepare
@@ -124,11 +124,19 @@ def test_padding_does_not_stretch_the_picture(prepared):
 
 
 def test_colour_becomes_grey_for_a_grey_model(prepared, test_data):
-    (run,) = prepared(
-        card_of(modality=("US", "OT"), scope="frame"),
-        [(test_data / "dicom/us/examples_rgb_color.dcm").read_bytes()],
-    )
-    assert run.inputs["picture"].shape[:2] == (1, 1)
+    path = test_data / "dicom/us/examples_rgb_color.dcm"
+    (run,) = prepared(card_of(), [path.read_bytes()])
+    expected = Image.fromarray(dcmread(path).pixel_array).convert("L")
+    difference = run.inputs["picture"][0, 0].astype(int) - np.asarray(expected)
+    assert np.abs(difference).max() <= 1
+
+
+def test_colour_is_no_measured_value(prepared, test_data):
+    with pytest.raises(Unsuitable, match="in colour, the model takes measured values"):
+        prepared(
+            card_of(PICTURE | {"values": "modality"}),
+            [(test_data / "dicom/us/examples_rgb_color.dcm").read_bytes()],
+        )
 
 
 def test_measured_values_reach_the_model(prepared):

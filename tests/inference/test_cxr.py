@@ -1,0 +1,62 @@
+"""A foreign classifier runs from its card alone: real films in, the answers its source measured out."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from inference.analyse import analyse
+from models.catalog import Catalog
+from models.runtime import Runtime
+from tests.inference.stored_series import archive_in, stored
+
+NAME = "cxr-mobilenetv3-int8"
+CARDS = Path(__file__).parents[1] / "cards"
+
+
+@pytest.fixture
+def analysis_of(tmp_path, test_data):
+    """Analyse one file of the test data with the classifier, through an archive."""
+    shutil.copytree(CARDS / NAME, tmp_path / "cards" / NAME)
+    shutil.copy(test_data / "onnx" / NAME / "model.onnx", tmp_path / "cards" / NAME)
+    card = Catalog([tmp_path / "cards"]).get(NAME)
+    runtime = Runtime(threads=1)
+    with archive_in(tmp_path) as archive:
+        yield lambda name: analyse(
+            card, archive, runtime, stored(archive, tmp_path, [(test_data / name).read_bytes()])
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "score"),
+    [
+        ("test2", "Cardiomegaly", 0.9996),
+        ("RG1_J2KI", "Mass", 0.9072),
+        ("test1", "Fibrosis", 0.9999),
+    ],
+)
+def test_film_gets_the_measured_answer(analysis_of, name, label, score):
+    analysis = analysis_of(f"dicom/cxr/{name}.dcm")
+    (finding,) = analysis.findings
+    assert finding.key == label
+    assert finding.score.value == pytest.approx(score, abs=0.05)
+    assert finding.source.instance == analysis.sources[0]
+    assert not analysis.is_negative
+
+
+def test_film_that_says_it_is_a_ct_is_refused(analysis_of):
+    analysis = analysis_of("dicom/cxr/test5.dcm")
+    assert analysis.refusal == "Modality is CT, not CR or DX"
+    assert analysis.findings == ()
+
+
+def test_model_and_runtime_are_named(analysis_of):
+    model = analysis_of("dicom/cxr/test2.dcm").model
+    assert (model.name, model.version) == (NAME, "1.0.0")
+    assert model.digest.startswith("1ed18d0d")
+    assert dict(model.runtime)["provider"]
+
+
+def test_same_film_same_answer(analysis_of):
+    first, second = (analysis_of("dicom/cxr/test2.dcm") for _ in range(2))
+    assert first.findings == second.findings
