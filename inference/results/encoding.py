@@ -17,8 +17,8 @@ def encoded(result: Dataset, at: datetime, offset: str | None) -> bytes:
     Args:
         result: as highdicom makes it.
         at: the moment.
-        offset: Timezone Offset From UTC of the images, whose times stand in the result too (PS3.3 C.12.1.1.8);
-            where they name none, times are those of this machine.
+        offset: Timezone Offset From UTC of the images, whose times stand in the result too (PS3.3
+            C.12.1.1.8); where they name none, times are those of this machine.
     """
     if offset:
         result.TimezoneOffsetFromUTC = offset

@@ -1,6 +1,7 @@
 """Headers of the source images as data sets: what result objects copy from them, and no more."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -75,6 +76,7 @@ EMPTY_WHEN_MISSING = (
     "Manufacturer",
 )
 _TAGS = {f"{tag_for_keyword(keyword):08X}" for keyword in (*PATIENT_AND_STUDY, *IMAGE)}
+_OFFSET = re.compile(r"[+-](0[0-9]|1[0-4])[0-5][0-9]")
 _SEXES = ("M", "F", "O")
 
 
@@ -94,6 +96,8 @@ def source_image(attributes: Mapping[str, Any]) -> Dataset:
     dataset.SpecificCharacterSet = "ISO_IR 192"
     if dataset.get("PatientSex") not in _SEXES:
         dataset.PatientSex = ""
+    if not _OFFSET.fullmatch(dataset.get("TimezoneOffsetFromUTC") or "+0000"):
+        del dataset.TimezoneOffsetFromUTC
     for keyword in EMPTY_WHEN_MISSING:
         if keyword not in dataset:
             setattr(dataset, keyword, None)

@@ -1,10 +1,13 @@
 """Headers of small series and analyses over them, valid by default."""
 
+import copy
 import hashlib
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -51,7 +54,8 @@ def ct_header(number: int, *, rows: int = 32, columns: int = 32, spacing: float 
     """One slice of an axial CT; `changes` by keyword, None removes."""
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, f"{SERIES}.{number}"
+    ds.SOPClassUID = CTImageStorage
+    ds.SOPInstanceUID = f"{changes.get('SeriesInstanceUID', SERIES)}.{number}"
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = STUDY, SERIES, f"{STUDY}.9"
     ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Lung^Lena", "P-1", "19600102", "F"
     ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20260102", "101112", "S1", "A1"
@@ -86,6 +90,24 @@ def _changed(ds: Dataset, changes: dict) -> Dataset:
         else:
             setattr(ds, keyword, value)
     return ds
+
+
+def part10(header: Dataset) -> bytes:
+    """The file of an image: dark in its middle, water elsewhere."""
+    ds = copy.deepcopy(header)
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
+    ds.RescaleSlope, ds.RescaleIntercept = 1, 0
+    pixels = np.zeros((ds.Rows, ds.Columns), np.int16)
+    pixels[8:16, 8:24] = -900
+    ds.PixelData = pixels.tobytes()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
 
 
 def stored(header: Dataset) -> StoredInstance:

@@ -1,20 +1,33 @@
-"""Databases with the tables of the work list, on both kinds."""
+"""Databases with the tables of the work list, on both kinds; archives and models on them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 from sqlalchemy import Engine
 
+from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
+from models.catalog import Catalog
+from models.runtime import Runtime
+from storage.archive import Archive
+from storage.blobs.disk import DiskBlobs
+from storage.instances import Accepted, Origin
+from storage.spool import Spool
 from storage.sql.engine import connect
+from storage.sql.index import SqlIndex
+from tests.inference.analyses import part10
+from tests.inference.packages import dark_package, film_package
 
 
 class Clock:
     """A clock that moves when told."""
 
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    def __init__(self, now: datetime) -> None:
+        self.now = now
 
     def __call__(self) -> datetime:
         return self.now
@@ -25,12 +38,13 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    # Later than the archive's own clock, which events carry.
+    return Clock(datetime.now(UTC) + timedelta(hours=1))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request, tmp_path) -> Iterator[Engine]:
-    """An empty work list."""
+    """An empty database."""
     url = f"sqlite:///{tmp_path / 'index.sqlite'}"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
@@ -38,3 +52,54 @@ def engine(request, tmp_path) -> Iterator[Engine]:
     migrations.upgrade(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def work(engine, clock) -> SqlWorkItems:
+    return SqlWorkItems(engine, clock)
+
+
+@pytest.fixture
+def archive(engine, tmp_path) -> Iterator[Archive]:
+    with closing(Archive(DiskBlobs(tmp_path / "objects"), SqlIndex(engine))) as archive:
+        yield archive
+
+
+@pytest.fixture
+def spool(tmp_path) -> Iterator[Spool]:
+    with Spool(tmp_path / "spool") as spool:
+        yield spool
+
+
+@pytest.fixture
+def deliver(archive, spool) -> Callable[[Sequence[Dataset]], list[Accepted]]:
+    """Stores data sets as one delivery."""
+
+    def ingest(datasets: Sequence[Dataset], protocol: str = "dimse") -> list[Accepted]:
+        with archive.delivery(Origin(protocol, "TEST")) as delivery:
+            accepted = []
+            for ds in datasets:
+                file = spool.new()
+                file.write(part10(ds))
+                accepted.append(delivery.ingest(file))
+            return accepted
+
+    return ingest
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    dark_package(folder)
+    film_package(folder)
+    return folder
+
+
+@pytest.fixture
+def catalog(model_folder) -> Catalog:
+    return Catalog([model_folder])
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Runtime:
+    return Runtime(threads=1, providers=["CPUExecutionProvider"])
