@@ -152,7 +152,8 @@ def _coloured(shown: Picture) -> Picture:
 
 
 def _line_width(shown: Picture) -> int:
-    return max(1, round(max(shown.shape[:2]) / _PIXELS_PER_LINE_WIDTH))
+    longer: int = max(shown.shape[:2])
+    return max(1, round(longer / _PIXELS_PER_LINE_WIDTH))
 
 
 def _eroded(mask: Mask, width: int) -> Mask:

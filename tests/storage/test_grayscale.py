@@ -48,7 +48,7 @@ def assert_like_dcmtk(ds, tmp_path, *options):
     ours = shown(ds, tmp_path)
     theirs = dcmtk_picture(tmp_path / "image.dcm", *options)
     assert theirs is not None
-    # DCMTK spreads the entries of a table over 255/4096 steps, and so inverts the whitest to 1 where we give 0.
+    # DCMTK spreads a table's entries over 255/4096 steps, and so inverts the whitest to 1 where we give 0.
     tolerance = 2 if "VOILUTSequence" in ds and ds.PhotometricInterpretation == "MONOCHROME1" else 1
     assert np.abs(ours.astype(int) - theirs).max() <= tolerance
     assert ours.max() > ours.min()
