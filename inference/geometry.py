@@ -13,7 +13,16 @@ import numpy.typing as npt
 from inference.findings import SourceFrame
 from inference.suitability import Unsuitable
 from storage.instances import StoredInstance
-from storage.pixels.attributes import Attributes, functional_group, integer, number, numbers, text
+from storage.pixels.attributes import (
+    PER_FRAME_GROUPS,
+    Attributes,
+    functional_group,
+    integer,
+    items,
+    number,
+    numbers,
+    text,
+)
 
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
@@ -91,9 +100,14 @@ def frame_places(instance: StoredInstance, header: Attributes) -> list[FramePlac
         Unsuitable: a frame has no position, orientation or pixel spacing, or they contradict themselves.
     """
     name = _name(instance, header)
-    rows, columns = integer(header, "00280010") or 0, integer(header, "00280011") or 0
-    frames = range(1, max(instance.number_of_frames, 1) + 1)
-    return [_place(SourceFrame(instance, frame), name, header, (rows, columns)) for frame in frames]
+    size = integer(header, "00280010") or 0, integer(header, "00280011") or 0
+    groups = items(header, PER_FRAME_GROUPS)
+    places = []
+    for index in range(max(instance.number_of_frames, 1)):
+        # One frame's view of the header: looking for each frame among all takes the square of their number.
+        own = {**header, PER_FRAME_GROUPS: {"vr": "SQ", "Value": groups[index : index + 1]}}
+        places.append(_place(SourceFrame(instance, index + 1), name, own, size))
+    return places
 
 
 def _name(instance: StoredInstance, header: Attributes) -> str:
@@ -101,9 +115,9 @@ def _name(instance: StoredInstance, header: Attributes) -> str:
 
 
 def _place(source: SourceFrame, name: str, header: Attributes, size: tuple[int, int]) -> FramePlace:
-    position = _of_frame(header, _PLANE_POSITION, _POSITION, source.frame)
-    orientation = _of_frame(header, _PLANE_ORIENTATION, _ORIENTATION, source.frame)
-    spacing = _of_frame(header, _PIXEL_MEASURES, _PIXEL_SPACING, source.frame)
+    position = _of_frame(header, _PLANE_POSITION, _POSITION)
+    orientation = _of_frame(header, _PLANE_ORIENTATION, _ORIENTATION)
+    spacing = _of_frame(header, _PIXEL_MEASURES, _PIXEL_SPACING)
     for what, found, count in (
         ("ImagePositionPatient", position, 3),
         ("ImageOrientationPatient", orientation, 6),
@@ -116,16 +130,16 @@ def _place(source: SourceFrame, name: str, header: Attributes, size: tuple[int, 
         raise Unsuitable(f"{name} has a PixelSpacing of {spacing[0]:g} x {spacing[1]:g} mm")
     return FramePlace(
         source, name, np.array(position), along_row, along_column, (spacing[0], spacing[1]), *size,
-        _thickness(header, source.frame),
+        _thickness(header),
     )  # fmt: skip
 
 
-def _of_frame(header: Attributes, group: str, tag: str, frame: int) -> list[float]:
-    return numbers(functional_group(header, group, frame), tag) or numbers(header, tag)
+def _of_frame(header: Attributes, group: str, tag: str) -> list[float]:
+    return numbers(functional_group(header, group, 1), tag) or numbers(header, tag)
 
 
-def _thickness(header: Attributes, frame: int) -> float | None:
-    measures = functional_group(header, _PIXEL_MEASURES, frame) or header
+def _thickness(header: Attributes) -> float | None:
+    measures = functional_group(header, _PIXEL_MEASURES, 1) or header
     found = number(measures, _SPACING_BETWEEN) or number(measures, _THICKNESS)
     return abs(found) if found else None
 

@@ -148,13 +148,16 @@ def _segments(card: Card, answers: Sequence[Answer]) -> tuple[tuple[Segment, ...
         if not isinstance(output, LabelMapOutput):
             continue
         labels = _joined(output.name, answers)
-        there = set(np.flatnonzero(np.bincount(labels.reshape(-1), minlength=256)).tolist())
         for each in output.segments:
-            if there.isdisjoint(each.values):
+            if not _has_any(labels, each.values):
                 continue
             numbers[each.name] = len(segments) + 1
             segments.append(_segment(each, len(segments) + 1, labels))
     return tuple(segments), numbers
+
+
+def _has_any(labels: npt.NDArray[np.uint8], values: Sequence[int]) -> bool:
+    return any(bool((frame == value).any()) for value in values for frame in labels)
 
 
 def _segment(each: SegmentOf, number: int, labels: npt.NDArray[np.uint8]) -> Segment:

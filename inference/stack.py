@@ -42,6 +42,7 @@ def stacked(places: Sequence[FramePlace], checks: Checks) -> Stack:
     places, heights = [places[index] for index in order], heights[order]
     _check_distinct(heights)
     _check_count(len(places), checks)
+    _check_voxels(len(places) * first.rows * first.columns, checks.max_voxels)
     between = _slice_spacing(places, heights)
     problems = [
         *_tilt(places, heights, normal),
@@ -98,6 +99,11 @@ def _check_count(count: int, checks: Checks) -> None:
         raise Unsuitable(f"{slices}, the model needs at least {checks.min_slices}")
     if count > checks.max_slices:
         raise Unsuitable(f"{slices}, the model takes at most {checks.max_slices}")
+
+
+def _check_voxels(count: int, allowed: int) -> None:
+    if count > allowed:
+        raise Unsuitable(f"{count} voxels, the model takes at most {allowed}")
 
 
 def _slice_spacing(places: Sequence[FramePlace], heights: Floats) -> float:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pydicom.datadict import tag_for_keyword
 
 from models.schema import AppliesTo, AttributeRule
-from storage.pixels.attributes import Attributes, numbers, values
+from storage.pixels.attributes import Attributes, functional_group, numbers, values
 
 _MODALITY, _SOP_CLASS, _IMAGE_TYPE = "00080060", "00080016", "00080008"
+_RESCALE_INTERCEPT, _RESCALE_TYPE, _PIXEL_VALUE_TRANSFORMATION = "00281052", "00281054", "00289145"
 _BODY_PART, _VIEW_POSITION = "00180015", "00185101"
 
 
@@ -34,6 +35,16 @@ def reason_against(rules: AppliesTo, header: Attributes) -> str | None:
     excluded = _listed("ImageType", texts(header, _IMAGE_TYPE), rules.image_type_exclude)
     attributes = (_against(rule, header) for rule in rules.attributes)
     return next((reason for reason in (*wanted, excluded, *attributes) if reason), None)
+
+
+def check_hounsfield(header: Attributes) -> None:
+    """Raise `Unsuitable` when an image's values are not known to be Hounsfield units (PS3.3 C.8.2.1.1.2)."""
+    scaling = functional_group(header, _PIXEL_VALUE_TRANSFORMATION, 1) or header
+    units = texts(scaling, _RESCALE_TYPE) or ["HU"]
+    if not numbers(scaling, _RESCALE_INTERCEPT):
+        raise Unsuitable("the images have no RescaleIntercept: their values are not known to be HU")
+    if units[0] != "HU":
+        raise Unsuitable(f"RescaleType is {units[0]}, not HU")
 
 
 def texts(header: Attributes, tag: str) -> list[str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from inference.findings import SourceFrame
 from inference.geometry import FramePlace, InPlane, frame_places
 from inference.stack import Stack, stacked
-from inference.suitability import Unsuitable, reason_against
+from inference.suitability import Unsuitable, check_hounsfield, reason_against
 from models.schema import AppliesTo, Checks
 from storage.instances import StoredInstance
 from storage.pixels.attributes import Attributes
@@ -70,6 +70,9 @@ def read_volume(
     headers = read_headers(archive, instances, applies_to)
     places = [place for instance, header in headers.values() for place in frame_places(instance, header)]
     stack = stacked(places, checks)
+    if checks.units == "HU":
+        for _, header in headers.values():
+            check_hounsfield(header)
     by_sop = {sop: header for sop, (_, header) in headers.items()}
     array = _filled(stack, _frames(archive, stack.places, by_sop, values))
     frames = tuple(place.source for place in stack.places)

@@ -135,13 +135,13 @@ def _normalised(planes: Array, spec: ImageInput) -> Array:
 
 
 def _typed(values: Array, dtype: str) -> Array:
-    """In the model's type; whole-number types are rounded to and bounded by their range."""
+    """In the model's type; whole numbers are rounded and bounded, NaN becomes 0."""
     wanted = np.dtype(dtype)
     if values.dtype == wanted:
         return values
     if wanted.kind in "iu":
         limits = np.iinfo(wanted)
-        values = np.clip(np.rint(values), limits.min, limits.max)
+        values = np.clip(np.rint(np.nan_to_num(values)), limits.min, limits.max)
     return values.astype(wanted)
 
 

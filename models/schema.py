@@ -94,6 +94,9 @@ class Checks(Table):
     """How far the slices may be turned from the plane that `orientation` names."""
     min_slices: Count = 1
     max_slices: Count = 4000
+    max_voxels: Count = 2**30
+    units: Literal["any", "HU"] = "any"
+    """`HU`: the images must be scaled to Hounsfield units (Rescale Intercept; Rescale Type HU or none)."""
     min_slice_spacing_mm: Annotated[float, Field(ge=0)] = 0.0
     max_slice_spacing_mm: Positive | None = None
     max_pixel_spacing_mm: Positive | None = None

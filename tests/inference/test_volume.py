@@ -226,6 +226,7 @@ def test_impossible_orientation(refusal):
     [
         ({"min_slices": 5}, "3 slices, the model needs at least 5"),
         ({"max_slices": 2}, "3 slices, the model takes at most 2"),
+        ({"max_voxels": 71}, "72 voxels, the model takes at most 71"),
         ({"max_slice_spacing_mm": 2}, "slices are 2.50 mm apart, at most 2 mm allowed"),
         ({"min_slice_spacing_mm": 3}, "slices are 2.50 mm apart, at least 3 mm needed"),
         ({"max_pixel_spacing_mm": 0.7}, "pixels are 0.80 mm apart, at most 0.7 mm allowed"),
@@ -234,6 +235,21 @@ def test_impossible_orientation(refusal):
 )
 def test_demands_of_the_card(refusal, demand, reason):
     assert refusal([ct_slice(number) for number in (1, 2, 3)], **demand) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"RescaleType": "US"}, "RescaleType is US, not HU"),
+        ({"RescaleIntercept": None}, "no RescaleIntercept: their values are not known to be HU"),
+    ],
+)
+def test_values_that_are_not_hounsfield_units(refusal, changes, reason):
+    assert reason in refusal([ct_slice(1), ct_slice(2, **changes)], units="HU")
+
+
+def test_hounsfield_units_by_default_or_by_name(read):
+    assert len(read([ct_slice(1), ct_slice(2, RescaleType="HU")], units="HU").frames) == 2
 
 
 def test_all_that_is_wrong_is_told(refusal):
