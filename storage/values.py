@@ -94,7 +94,8 @@ def _integer(text: str, warn: Warn) -> int | str | None:
         # 1.0 is no Integer String, yet written by some; its meaning is plain.
         if isinstance(number, float) and number.is_integer():
             return int(number)
-        return text.strip() or None
+        if not isinstance(number, float):
+            return number
     warn(f"not an Integer String: {text[:_MAX_NUMBER_TEXT]!r}")
     return text
 

@@ -22,7 +22,7 @@ from storage.errors import InvalidInstance
 from storage.header import Header, read_header
 from storage.part10 import dataset_range
 from storage.transfer_syntax import transfer_syntax
-from tests.storage.builders import dataset_start, instance, part10
+from tests.storage.data_sets import dataset_start, instance, part10
 from tests.storage.expected_json import expected, with_bytes
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from pydicom.uid import MPEG4HP41, ExplicitVRLittleEndian, JPEGBaseline8Bit, RLE
 from storage.errors import InvalidInstance, UnknownInstance
 from storage.header import Header, read_header
 from storage.layout import Layout
-from tests.storage.builders import encapsulated, instance, labelled, part10
+from tests.storage.data_sets import encapsulated, instance, labelled, part10
 
 JPEG = (b"\xff\xd8 one \xff\xd9", b"\xff\xd8 two ", b"also two \xff\xd9", b"\xff\xd8 three\xff\xd9\0")
 
