@@ -1,11 +1,13 @@
 """Prometheus metrics, read from the database when scraped, so that every process tells the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from inference.workitems import State
 
 
 class _Archive(Protocol):
@@ -13,7 +15,7 @@ class _Archive(Protocol):
 
 
 class _Work(Protocol):
-    def counts(self) -> dict[str, int]: ...
+    def counts(self) -> Mapping[State, int]: ...
 
 
 class _Stored(Collector):
@@ -30,7 +32,7 @@ class _Stored(Collector):
             "isocenter_work_items", "Work items by procedure step state", labels=["state"]
         )
         for state, count in self._work.counts().items():
-            work.add_metric([state], count)
+            work.add_metric([state.value], count)
         yield work
 
 

@@ -9,6 +9,9 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+# Libraries that say at every start what nobody needs to know.
+CHATTY = ("alembic", "celery", "uvicorn.error")
+
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -16,6 +19,8 @@ def configure_logging(level: str) -> None:
     """Log lines on standard error; standard output belongs to answers and the ready line."""
     logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
     logging.captureWarnings(capture=True)
+    for logger in CHATTY:
+        logging.getLogger(logger).setLevel(logging.WARNING)
 
 
 def say_ready(**facts: str) -> None:

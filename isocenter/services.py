@@ -1,31 +1,25 @@
 """The chosen implementations, put together: reading `open_services` tells what runs where."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-import models
 from inference.findings_sql import SqlFindings
 from inference.pipeline import Pipeline
 from inference.triggers import Triggers
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.settings import Settings, SettingsError
-from models.catalog import Catalog
+from models.catalog import PACKAGED, Catalog
 from models.runtime import Runtime
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
-from storage.blobs.s3 import S3Blobs, s3_client
+from storage.blobs.s3 import S3Blobs
+from storage.blobs.s3_client import s3_client
 from storage.ports import Blobs
 from storage.spool import Spool
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
-
-log = logging.getLogger(__name__)
-
-PACKAGED_MODELS = Path(models.__file__).parent / "cards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +27,8 @@ class Services:
     """What the commands work with."""
 
     settings: Settings
+    blobs: Blobs
+    index: SqlIndex
     archive: Archive
     spool: Spool
     work: SqlWorkItems
@@ -53,13 +49,12 @@ class Services:
     def pipeline(self) -> Pipeline:
         """What runs a work item; keeps its model sessions loaded."""
         inference = self.settings.inference
-        runtime = Runtime(threads=inference.threads)
         return Pipeline(
             self.archive,
             self.spool,
             self.work,
             self.catalog,
-            runtime,
+            Runtime(threads=inference.threads),
             lease_seconds=inference.lease_seconds,
             max_attempts=inference.max_attempts,
         )
@@ -67,17 +62,16 @@ class Services:
 
 def blobs_for(settings: Settings) -> Blobs:
     """The blob store of the settings."""
-    if (s3 := settings.storage.s3) and settings.storage.blobs == "s3":
-        client = s3_client(
-            s3.endpoint, s3.access_key, s3.secret_key.get_secret_value(), region=s3.region, tls=s3.tls
-        )
-        return S3Blobs(client, bucket=s3.bucket)
-    return DiskBlobs(settings.objects_dir)
+    s3 = settings.storage.s3
+    if settings.storage.blobs == "disk" or s3 is None:
+        return DiskBlobs(settings.objects_dir)
+    secret = s3.secret_key.get_secret_value()
+    return S3Blobs(s3_client(s3.endpoint, s3.access_key, secret, region=s3.region, tls=s3.tls), s3.bucket)
 
 
 def catalog_for(settings: Settings) -> Catalog:
     """The models that come with Isocenter, then those of the settings, without the disabled ones."""
-    return Catalog((PACKAGED_MODELS, *settings.inference.models), disabled=settings.inference.disabled_models)
+    return Catalog((PACKAGED, *settings.inference.models), disabled=settings.inference.disabled_models)
 
 
 @contextmanager
@@ -95,10 +89,18 @@ def open_services(settings: Settings) -> Iterator[Services]:
             migrations.upgrade(engine)
         elif not migrations.is_current(engine):
             raise SettingsError("the database schema is of another version: run `isocenter migrate`")
-        archive = Archive(blobs_for(settings), SqlIndex(engine), duplicates=settings.storage.duplicates)
+        blobs, index = blobs_for(settings), SqlIndex(engine)
+        archive = Archive(blobs, index, duplicates=settings.storage.duplicates)
         with closing(archive), closing(Spool(settings.spool_dir)) as spool:
             yield Services(
-                settings, archive, spool, SqlWorkItems(engine), SqlFindings(engine), catalog_for(settings)
+                settings=settings,
+                blobs=blobs,
+                index=index,
+                archive=archive,
+                spool=spool,
+                work=SqlWorkItems(engine),
+                findings=SqlFindings(engine),
+                catalog=catalog_for(settings),
             )
     finally:
         engine.dispose()

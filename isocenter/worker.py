@@ -1,9 +1,11 @@
 """The Celery application: its one task runs a work item; the message is a hint, the database is the truth."""
 
 import logging
+import warnings
 from collections.abc import Callable
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
@@ -16,6 +18,7 @@ def celery_app(broker_url: str) -> Celery:
     """A Celery application without results: outcomes are rows of the work items."""
     app = Celery("isocenter", broker=broker_url, set_as_current=False)
     app.conf.update(
+        accept_content=["json"],
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_transport_options={"socket_connect_timeout": 5},
@@ -57,6 +60,9 @@ def run_worker(
         on_ready()
 
     worker_ready.connect(ready, weak=False)
+    # It warns of pickled messages, which this application does not take.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # "no hostname": memory:// has none
     worker = app.Worker(
         pool="solo", loglevel=log_level.upper(), without_gossip=True, without_mingle=True, quiet=True
     )

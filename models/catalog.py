@@ -1,7 +1,7 @@
 """The models that are there: every package in some folders, with a reason for each that cannot be used."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +29,18 @@ class Catalog:
     have the same name, the one found first counts and the other is reported as broken.
     """
 
-    def __init__(self, folders: Sequence[Path] = (PACKAGED,)) -> None:
+    def __init__(self, folders: Sequence[Path] = (PACKAGED,), disabled: Collection[str] = ()) -> None:
         self._folders = tuple(folders)
+        self._disabled = frozenset(disabled)
         self._lock = threading.Lock()
         self._cards: dict[str, Card] | None = None
         self._broken: list[BrokenPackage] = []
 
     def cards(self) -> list[Card]:
-        """The usable models by name."""
+        """The usable models in order of their names, without the disabled ones."""
         with self._lock:
-            return sorted(self._loaded().values(), key=lambda card: card.name)
+            cards = (card for card in self._loaded().values() if card.name not in self._disabled)
+            return sorted(cards, key=lambda card: card.name)
 
     def broken(self) -> list[BrokenPackage]:
         """The packages that cannot be used."""

@@ -181,6 +181,10 @@ class Archive:
         """Wait for what is being stored. Harmless when done before."""
         self._ingest.close()
 
+    def counts(self) -> dict[str, int]:
+        """How many studies, series and instances are stored, by level; reads whole tables."""
+        return self._index.counts()
+
     def health(self) -> None:
         """Raise `StorageDown`, naming the reason, when something could not be stored or read now."""
         self._blobs.health()

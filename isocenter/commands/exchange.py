@@ -9,7 +9,7 @@ import click
 from isocenter.commands.console import err, out, print_json, print_table, progress
 from isocenter.commands.options import with_settings
 from isocenter.settings import Settings
-from storage.archive import Delivery
+from storage.delivery import Delivery
 from storage.instances import Accepted, Origin, Refused
 from storage.spool import Spool, SpoolFile
 

@@ -36,7 +36,7 @@ def list_models(settings: Settings, *, as_json: bool) -> None:
         }
         for c in catalog.cards()
     ]
-    broken = [{"folder": str(folder), "reason": reason} for folder, reason in catalog.broken().items()]
+    broken = [{"folder": str(each.folder), "reason": each.reason} for each in catalog.broken()]
     if as_json:
         print_json({"models": rows, "broken": broken})
         return
@@ -44,18 +44,18 @@ def list_models(settings: Settings, *, as_json: bool) -> None:
         ("name", "version", "task", "title"), [(r["name"], r["version"], r["task"], r["title"]) for r in rows]
     )
     for each in broken:
-        out.print(f"broken: {each['folder']}: {each['reason']}", markup=False)
+        out.print(f"broken: {each['folder']}: {each['reason']}", markup=False, soft_wrap=True)
 
 
 @models.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def check(folder: Path) -> None:
     """Check the model package in FOLDER; names the line at fault."""
-    from models.onnx_file import check_model_file  # noqa: PLC0415
+    from models.onnx_file import check_model  # noqa: PLC0415
 
     card = load_card(folder)
-    check_model_file(card)
-    out.print(f"{card.name} {card.version}: ready to use", markup=False)
+    check_model(card)
+    out.print(f"{card.name} {card.version}: ready to use", markup=False, soft_wrap=True)
 
 
 @click.group()

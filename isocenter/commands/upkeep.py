@@ -1,15 +1,21 @@
 """Commands for the person who keeps the system running."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from isocenter import migrations
-from isocenter.commands.console import out, print_json, print_table
+from isocenter.commands.console import err, out, print_json, print_table
 from isocenter.commands.options import with_settings
 from isocenter.settings import Settings, SettingsError
 from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from isocenter.services import Services
+
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 @click.command()
@@ -26,16 +32,45 @@ def migrate(settings: Settings) -> None:
 def reindex(settings: Settings) -> None:
     """Rebuild the index from the stored objects alone.
 
-    The index must be empty: point index.url at a new database, or move index.sqlite away while nothing runs.
+    Harmless when rows are there already, and while the system is in use.
     """
     from isocenter.services import open_services  # noqa: PLC0415
+    from storage.reindex import reindex as reindex_blobs  # noqa: PLC0415
 
-    with open_services(settings) as services:
-        report = services.reindex()
-    print_table(("objects", "indexed", "refused"), [(report.objects, report.indexed, len(report.refused))])
-    for name, reason in report.refused:
-        out.print(f"{name}: {reason}", markup=False)
-    raise SystemExit(1 if report.refused else 0)
+    with open_services(settings) as services, err.status("reading objects") as status:
+        report = reindex_blobs(
+            services.blobs,
+            services.index,
+            services.spool,
+            progress=lambda so_far: status.update(f"reading objects: {so_far.added + so_far.known}"),
+        )
+        findings = _reindex_findings(services)
+    out.print(
+        f"{report.added} instances added, {report.known} were known, {report.quarantined} in quarantine; "
+        f"{findings} findings read from reports"
+    )
+    for name, reason in report.failed:
+        out.print(f"not indexed: {name}: {reason}", markup=False, soft_wrap=True)
+    raise SystemExit(1 if report.failed else 0)
+
+
+def _reindex_findings(services: "Services") -> int:
+    """Read the findings out of every report of ours; how many there are."""
+    from pydicom import dcmread  # noqa: PLC0415
+
+    from inference.results.reading import is_report, read_findings  # noqa: PLC0415
+
+    count = 0
+    for study in services.index.study_uids():
+        for stored in services.archive.instances(study):
+            if stored.sop_class == COMPREHENSIVE_3D_SR:
+                with services.archive.open(stored) as file:
+                    report = dcmread(file)
+                if is_report(report):
+                    records = read_findings(report)
+                    services.findings.replace_report(stored.key.sop, records)
+                    count += len(records)
+    return count
 
 
 def _database(settings: Settings) -> str:
@@ -74,7 +109,7 @@ def _models(settings: Settings) -> str:
 
     catalog = catalog_for(settings)
     if broken := catalog.broken():
-        raise SettingsError("; ".join(f"{folder}: {reason}" for folder, reason in broken.items()))
+        raise SettingsError("; ".join(f"{each.folder}: {each.reason}" for each in broken))
     return ", ".join(f"{card.name} {card.version}" for card in catalog.cards()) or "none"
 
 

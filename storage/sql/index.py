@@ -130,6 +130,11 @@ class SqlIndex:
             yield from (row.study_uid for row in rows)
             last = rows[-1].id
 
+    def counts(self) -> dict[str, int]:
+        """How many studies, series and instances (the versions served) there are."""
+        with reading(self._engine) as connection:
+            return stored.counts(connection)
+
     def health(self) -> None:
         with reading(self._engine) as connection:
             connection.execute(select(studies.c.id).limit(1)).all()

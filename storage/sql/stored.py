@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from storage.instances import InstanceKey, StoredInstance
 from storage.places import Place
@@ -127,3 +127,12 @@ def blobs_of_study(connection: Connection, study: str) -> set[str]:
         )
         found |= {Place(InstanceKey(*uids), number).blob for *uids, number in rows}
     return found
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many rows there are at each level."""
+    tables = {"study": studies, "series": series, "instance": instances}
+    return {
+        level: connection.scalar(select(func.count()).select_from(table)) or 0
+        for level, table in tables.items()
+    }

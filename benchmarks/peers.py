@@ -1,0 +1,113 @@
+"""The receivers that are compared, as processes on free loopback ports, and what they cost in CPU time."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.servers import free_ports, listens, program, running  # noqa: E402 - the checkout is the path
+from tests.support.system import served  # noqa: E402
+
+TICKS = os.sysconf("SC_CLK_TCK")
+NO_NAGLE = {**os.environ, "TCP_NODELAY": "1"}
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Where to send, and whose CPU time to count."""
+
+    name: str
+    aet: str
+    port: int
+    pid: int
+    http: str = ""
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the process and all its descendants so far."""
+        return sum(_own_cpu(pid) for pid in _family(self.pid))
+
+    def peak_mb(self) -> float:
+        """Sum of the peak resident sizes of the process and its descendants."""
+        return sum(_status(pid, "VmHWM") for pid in _family(self.pid)) / 1024
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(found for child in children for found in _family(int(child)))]
+
+
+def _own_cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _status(pid: int, key: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith(key)), 0)
+
+
+@contextmanager
+def isocenter(folder: Path) -> Iterator[Receiver]:
+    """`isocenter serve` without models, on disk and SQLite."""
+    folder.mkdir(parents=True)
+    with served(folder, ISOCENTER_INFERENCE__ENABLED="false", ISOCENTER_LOG_LEVEL="warning") as (
+        system,
+        process,
+    ):
+        yield Receiver("Isocenter (SQLite)", "ISOCENTER", system.port, process.pid, system.http)
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[Receiver]:
+    """Orthanc as Debian ships it, with its SQLite index, and its DICOMweb plugin."""
+    folder.mkdir(parents=True)
+    dicom, http = free_ports(2)
+    configuration = {
+        "Name": "ORTHANC",
+        "DicomAet": "ORTHANC",
+        "DicomPort": dicom,
+        "HttpPort": http,
+        "StorageDirectory": str(folder / "storage"),
+        "RemoteAccessAllowed": True,
+        "AuthenticationEnabled": False,
+        "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }
+    (folder / "orthanc.json").write_text(json.dumps(configuration))
+    command = [program("Orthanc"), str(folder / "orthanc.json")]
+    with running(command, folder / "log", lambda: listens(dicom) and listens(http), env=NO_NAGLE) as process:
+        yield Receiver("Orthanc (SQLite)", "ORTHANC", dicom, process.pid, f"http://127.0.0.1:{http}")
+
+
+@contextmanager
+def storescp(folder: Path) -> Iterator[Receiver]:
+    """DCMTK's receiver, bit preserving; it neither flushes nor indexes."""
+    folder.mkdir(parents=True)
+    (port,) = free_ports()
+    command = [program("storescp"), "-B", "-pdu", "131072", "--fork", "-od", str(folder), str(port)]
+    with running(
+        command, folder.parent / f"{folder.name}.log", lambda: listens(port), env=NO_NAGLE
+    ) as process:
+        yield Receiver("storescp (no flush, no index)", "STORESCP", port, process.pid)
+
+
+def send(receiver: Receiver, folders: list[Path]) -> None:
+    """One `dcmsend` for each folder, all at the same time."""
+    base = [program("dcmsend"), "-aec", receiver.aet, "+sd", "--no-halt", "127.0.0.1", str(receiver.port)]
+    senders = [
+        subprocess.Popen(
+            [*base, str(folder)], env=NO_NAGLE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for folder in folders
+    ]
+    for sender in senders:
+        _, said = sender.communicate()
+        if sender.returncode:
+            raise RuntimeError(f"dcmsend to {receiver.name} failed: {said.decode()[-500:]}")

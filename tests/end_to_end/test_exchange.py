@@ -1,0 +1,86 @@
+"""Real senders push every real file; what comes back over DICOMweb is what came in."""
+
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from dicom_node.send import send
+from storage.errors import InvalidInstance
+from storage.header import read_header
+from tests.support.system import System, isocenter
+
+WITHOUT_INFERENCE = {"ISOCENTER_INFERENCE__ENABLED": "false"}
+
+
+def dataset_bytes(part10: bytes) -> bytes:
+    """What follows the file meta information (PS3.10 7.1), whose group length comes first."""
+    assert part10[128:132] == b"DICM"
+    assert part10[132:140] == b"\x02\x00\x00\x00UL\x04\x00"
+    return part10[144 + int.from_bytes(part10[140:144], "little") :]
+
+
+def valid_files(test_data: Path) -> dict[Path, object]:
+    """The files that have what an instance needs, by path, one for each SOP Instance UID."""
+    found, seen = {}, set()
+    for path in sorted((test_data / "dicom").rglob("*")):
+        if path.is_file() and not path.name.endswith((".md", ".json", ".txt")):
+            try:
+                header = read_header(path)
+            except InvalidInstance:
+                continue
+            if header.key.sop not in seen:
+                seen.add(header.key.sop)
+                found[path] = header
+    return found
+
+
+def test_every_valid_file_comes_back_with_the_bytes_that_were_sent(system: System, test_data: Path):
+    files = valid_files(test_data)
+    assert len(files) > 200
+    results = send(list(files), system.host, system.port, "ISOCENTER", "TEST")
+    assert [(r.path, r.reason) for r in results if not r.stored] == []
+    for path, header in files.items():
+        url = f"{system.http}/dicom-web/studies/{header.key.study}/series/{header.key.series}"
+        answer = system.web._http_get(
+            f"{url}/instances/{header.key.sop}", headers={"Accept": "application/dicom; transfer-syntax=*"}
+        ).content
+        if header.transfer_syntax in {ImplicitVRLittleEndian, ExplicitVRBigEndian}:
+            sent, got = pydicom.dcmread(path), pydicom.dcmread(pydicom.filebase.DicomBytesIO(answer))
+            assert got.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1", path
+            assert got.to_json_dict() == sent.to_json_dict(), path
+        else:
+            assert dataset_bytes(answer) == path.read_bytes()[header.dataset_offset :], path
+
+
+@pytest.mark.parametrize("sender", ["storescu", "dcmsend"])
+def test_dcmtk_pushes_and_dicomweb_client_finds(system: System, test_data: Path, sender: str):
+    folder = test_data / "dicom" / "ct-series" / "ge-head-28"
+    options = {"storescu": ["+sd", "+r"], "dcmsend": ["+sd", "+r"]}[sender]
+    subprocess.run(
+        [sender, *options, "-aec", "ISOCENTER", system.host, str(system.port), str(folder)],
+        check=True,
+        capture_output=True,
+        env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"},
+    )
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    first = pydicom.dcmread(paths[0], stop_before_pixels=True)
+    (study,) = system.web.search_for_studies(search_filters={"PatientID": first.PatientID})
+    assert study["00201208"]["Value"] == [len(paths)]
+    retrieved = system.web.retrieve_study(first.StudyInstanceUID)
+    pixels = {each.SOPInstanceUID: each.PixelData for each in retrieved}
+    assert pixels == {each.SOPInstanceUID: each.PixelData for each in map(pydicom.dcmread, paths)}
+
+
+def test_what_is_refused_is_refused_with_a_reason(system: System, test_data: Path, tmp_path: Path):
+    broken = sorted((test_data / "bad" / "fuzz").rglob("*.dcm"))[::8]
+    done = isocenter("import", *map(str, broken), "--json", environment=system.environment)
+    report = json.loads(done.stdout)
+    outcomes = Counter({key: value for key, value in report.items() if key != "refused"})
+    assert outcomes.total() + len(report["refused"]) == len(broken)
+    assert all(each["reason"] for each in report["refused"])
+    assert (done.returncode == 1) == bool(report["refused"])
