@@ -36,6 +36,8 @@ COLOURS = (
 
 _SEGMENTATIONS = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 _FILL = 0.3
+_YELLOW = 3
+_RIM = (0, 0, 0)
 _GEOMETRY, _MAX_RADIUS, _MAX_LABEL, _MAX_MARKS = 3, 10_000, 100, 1000
 _HEADERS = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -130,20 +132,24 @@ def with_masks(shown: Picture, masks: dict[int, Mask]) -> Picture:
 
 
 def with_marks(shown: Picture, marks: Sequence[Mark]) -> Picture:
-    """The RGB picture with a circle and its label for each mark; colours are taken from the last one on."""
+    """The RGB picture with a circle and label for each mark, each in the next of `COLOURS` from yellow on."""
     canvas = Image.fromarray(shown)
     draw = ImageDraw.Draw(canvas)
     width = _line_width(shown)
     for at, mark in enumerate(marks):
-        colour = COLOURS[-1 - at % len(COLOURS)]
-        x, y = mark.x, mark.y
-        draw.ellipse(
-            (x - mark.radius, y - mark.radius, x + mark.radius, y + mark.radius), outline=colour, width=width
+        colour = COLOURS[(_YELLOW + at) % len(COLOURS)]
+        # A dark rim, so that the line is seen on bone and on air.
+        draw.circle((mark.x, mark.y), mark.radius + width, outline=_RIM, width=3 * width)
+        draw.circle((mark.x, mark.y), mark.radius, outline=colour, width=width)
+        draw.text(
+            (mark.x + mark.radius + 4 * width, mark.y),
+            mark.label,
+            fill=colour,
+            anchor="lm",
+            font_size=13 * width,
+            stroke_width=width,
+            stroke_fill=_RIM,
         )
-        if mark.label:
-            draw.text(
-                (x + mark.radius + 2 * width, y), mark.label, fill=colour, anchor="lm", font_size=12 * width
-            )
     return np.asarray(canvas)
 
 

@@ -1,6 +1,8 @@
 """The grayscale pipeline (PS3.4 N.2): modality LUT, VOI LUT, presentation; arrays in, arrays out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +16,8 @@ Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
 _PIXEL_VALUE_TRANSFORMATION, _FRAME_VOI = "00289145", "00289132"
 _MODALITY_LUT, _VOI_LUT = "00283000", "00283010"
+_FLOAT_PIXELS = frozenset({"7FE00008", "7FE00009"})
+_FUNCTIONS: Mapping[str, Function] = MappingProxyType({"LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"})
 _EXACT_IN_FLOAT32 = 24
 
 
@@ -84,10 +88,11 @@ def _whole(samples: Samples, slope: int, intercept: int) -> Samples:
 def windows(header: Attributes, frame: int = 1) -> list[Window]:
     """The windows of a frame in their order; those narrower than their function allows are left out."""
     source = _voi_attributes(header, frame)
-    named = text(source, "00281056").upper()
-    function: Function = (
-        "SIGMOID" if named == "SIGMOID" else "LINEAR_EXACT" if named == "LINEAR_EXACT" else "LINEAR"
-    )
+    function = _FUNCTIONS.get(text(source, "00281056").upper(), "LINEAR")
+    # LINEAR counts in whole steps (C.11.2.1.2.1), which float pixel data do not have: a map of 0 to 1 with
+    # its window of width 1 would become a threshold.
+    if function == "LINEAR" and not _FLOAT_PIXELS.isdisjoint(header):
+        function = "LINEAR_EXACT"
     least = 1.0 if function == "LINEAR" else np.nextafter(0, 1)
     pairs = zip(numbers(source, "00281050"), numbers(source, "00281051"), strict=False)
     return [Window(center, width, function) for center, width in pairs if width >= least]

@@ -68,12 +68,6 @@ def segment_masks(samples: Samples, segmentation: Attributes, frame: int) -> dic
     return {integer(identification, _SEGMENT_NUMBER) or 1: samples >= half}
 
 
-def segment_labels(segmentation: Attributes) -> dict[int, str]:
-    """Segment number → its label."""
-    segments = items(segmentation, "00620002")
-    return {integer(each, "00620004") or at: text(each, "00620005") for at, each in enumerate(segments, 1)}
-
-
 def _derivations(segmentation: Attributes, frame: int) -> list[Attributes]:
     per_frame = items(segmentation, PER_FRAME_GROUPS)
     own = items(per_frame[frame - 1], _DERIVATION) if frame <= len(per_frame) else []

@@ -248,3 +248,8 @@ def test_numbers_may_come_as_text():
         '{"00281050": {"vr": "DS", "Value": ["40 "]}, "00281051": {"vr": "DS", "Value": ["4e2"]}}'
     )
     assert voi(header) == Window(40, 400)
+
+
+def test_a_float_map_with_a_window_of_one_is_no_threshold():
+    header = {"00281050": element(0.5), "00281051": element(1), "7FE00008": {"vr": "OF"}}
+    assert display(np.array([[0, 0.25, 0.5, 1]], "f4"), header).tolist() == [[0, 63, 127, 255]]
