@@ -9,10 +9,11 @@ import numpy.typing as npt
 from sample_studies import anatomy
 from sample_studies.anatomy import Side
 from sample_studies.nodules import Nodule, placed
-from sample_studies.shapes import Bytes, Capsule, Floats, Grid
+from sample_studies.shapes import Bytes, Floats, Grid
 from sample_studies.texture import Texture, blur
 from sample_studies.tree import Trees, grow
 from sample_studies.truth import Truth, measure
+from sample_studies.tubes import Tubes, no_tubes, paint_tubes
 
 _PARENCHYMA, _EMPHYSEMA, _BLOOD, _LUMEN = -862.0, -985.0, 42.0, -995.0
 _GRAVITY = 0.28
@@ -21,7 +22,6 @@ _TEXTURE = 14.0
 _POINT_SPREAD_MM = 0.5
 """Standard deviation of the scanner's blur within the slice."""
 _HALF = 128
-_STOMACH = (52.0, -28.0, -112.0)
 _FIELD_OF_VIEW = 358.4
 
 
@@ -86,38 +86,23 @@ class ChestPhantom:
     def _scan(self) -> tuple[npt.NDArray[np.int16], Truth]:
         hu = np.empty(self.grid.shape, np.int16)
         labels = np.zeros(self.grid.shape, np.uint8)
-        solid, lumen, airway = self._tubes()
+        tubes = self._tubes()
         texture = Texture(self.grid, self.emphysema, self.seed)
         for index in range(self.slices):
             clean = np.full(hu.shape[1:], anatomy.AIR, np.float32)
             anatomy.paint_body(self.grid, index, clean, lungs=self.lungs)
             if self.lungs:
-                labels[index] = self._paint_lungs(index, clean, texture, solid[index], airway[index])
-                _mix(clean, np.maximum(lumen[index], airway[index]), _LUMEN)
+                labels[index] = self._paint_lungs(index, clean, texture, tubes)
+                _mix(clean, tubes.airway[index], _LUMEN)
             self._expose(index, clean, hu[index])
         return hu, measure(hu, labels, self.voxel_mm, self._nodules if self.lungs else (), self.grid)
 
-    def _tubes(self) -> tuple[Bytes, Bytes, Bytes]:
-        solid, lumen, airway = (np.zeros(self.grid.shape, np.uint8) for _ in range(3))
-        balls = [Capsule(nodule.where, nodule.where, nodule.diameter / 2) for nodule in self._nodules]
-        for volume, tubes in (
-            (solid, (*self._trees.vessels, *balls)),
-            (lumen, self._trees.small_airways),
-            (airway, self._trees.conducting),
-        ):
-            for tube in tubes if self.lungs else ():
-                tube.paint(self.grid, volume)
-        for ball in balls if self.lungs else ():
-            hollow = np.zeros_like(lumen)
-            ball.paint(self.grid, hollow)
-            lumen[hollow > 0] = 0
-        if self.stomach_gas_mm and self.lungs:
-            Capsule(_STOMACH, _STOMACH, self.stomach_gas_mm / 2).paint(self.grid, airway)
-        return solid, lumen, airway
+    def _tubes(self) -> Tubes:
+        if not self.lungs:
+            return no_tubes(self.grid)
+        return paint_tubes(self.grid, self._trees, self._nodules, self.stomach_gas_mm)
 
-    def _paint_lungs(
-        self, index: int, hu: Floats, texture: Texture, solid: Bytes, airway: Bytes
-    ) -> npt.NDArray[np.uint8]:
+    def _paint_lungs(self, index: int, hu: Floats, texture: Texture, tubes: Tubes) -> npt.NDArray[np.uint8]:
         labels = np.zeros(hu.shape, np.uint8)
         sides = {side: anatomy.lung(self.grid, index, side) for side in Side}
         if not any(inside.any() for inside in sides.values()):
@@ -126,10 +111,12 @@ class ChestPhantom:
         field = texture.slice(index)
         tissue = _PARENCHYMA + gravity + np.float32(_TEXTURE) * field
         tissue += texture.destroyed(field) * (np.float32(_EMPHYSEMA) - tissue)
-        _mix(tissue, solid, _BLOOD)
+        _mix(tissue, tubes.lumen[index], _LUMEN)
+        _mix(tissue, tubes.solid[index], _BLOOD)
+        aerated = (tubes.solid[index] < _HALF) & (tubes.airway[index] < _HALF)
         for side, inside in sides.items():
             hu += inside * (tissue - hu)
-            labels[(inside >= 0.5) & (solid < _HALF) & (airway < _HALF)] = side.value  # noqa: PLR2004 - most of it
+            labels[aerated & (inside >= _HALF / 255)] = side.value
         return labels
 
     def _expose(self, index: int, clean: Floats, out: npt.NDArray[np.int16]) -> None:

@@ -27,9 +27,9 @@ class Trees:
     vessels: tuple[Capsule, ...]
     """Pulmonary arteries and veins, and the walls of the airways in the lung."""
     conducting: tuple[Capsule, ...]
-    """Lumina of trachea, main and lobar bronchi: airway, not lung, in the truth."""
+    """Lumina of trachea and main bronchi: airway, not lung, in the truth."""
     small_airways: tuple[Capsule, ...]
-    """Lumina of the bronchi beyond: they count as lung."""
+    """Lumina of the bronchi within the lung: they count as lung."""
 
 
 def grow(rng: np.random.Generator) -> Trees:
@@ -48,20 +48,10 @@ def grow(rng: np.random.Generator) -> Trees:
             across = _across(rng, heading)
             vessels += _branches(rng, side, start - 12 * across, _unit(heading - 0.4 * across), _VEIN_RADIUS)
             beside = start + 8.5 * across
-            lobar, smaller = _bronchus(rng, side, beside, heading)
-            conducting.append(Capsule(hilum, lobar.start, lobar.radius))
-            conducting.append(lobar)
-            small += smaller
+            small.append(Capsule(hilum, _point(beside), _LOBAR_AIRWAY))
+            small += _branches(rng, side, beside, heading, _LOBAR_AIRWAY, thinnest=_THINNEST_AIRWAY)
     walls = [Capsule(tube.start, tube.end, tube.radius + _WALL) for tube in (*conducting[1:], *small)]
     return Trees(tuple(vessels + walls), tuple(conducting), tuple(small))
-
-
-def _bronchus(
-    rng: np.random.Generator, side: Side, start: Vector, heading: Vector
-) -> tuple[Capsule, list[Capsule]]:
-    end = start + 20 * heading
-    tubes = _branches(rng, side, end, heading, _LOBAR_AIRWAY * _MURRAY, thinnest=_THINNEST_AIRWAY)
-    return Capsule(_point(start), _point(end), _LOBAR_AIRWAY), tubes
 
 
 def _branches(

@@ -29,7 +29,7 @@ class Truth:
     """The lungs of a phantom.
 
     Lung is what lies mostly within the lungs' outlines and is neither vessel, nodule nor airway wall, nor
-    the lumen of trachea, main and lobar bronchi.
+    the lumen of trachea and main bronchi.
     """
 
     labels: npt.NDArray[np.uint8]
