@@ -19,6 +19,7 @@ _MODALITY_LUT, _VOI_LUT = "00283000", "00283010"
 _FLOAT_PIXELS = frozenset({"7FE00008", "7FE00009"})
 _FUNCTIONS: Mapping[str, Function] = MappingProxyType({"LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"})
 _EXACT_IN_FLOAT32 = 24
+_INT64 = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,19 @@ def modality_values(samples: Samples, header: Attributes, frame: int = 1) -> Sam
     slope, intercept = _rescale(transformation or header)
     if (slope, intercept) == (1, 0):
         return samples
-    if samples.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
+    if samples.dtype.kind in "iu" and _is_small(slope) and _is_small(intercept) and samples.itemsize < _INT64:
         return _whole(samples, int(slope), int(intercept))
     wide = samples.dtype.itemsize * 8 > _EXACT_IN_FLOAT32 and samples.dtype != np.float32
     values: Samples = samples.astype(np.float64 if wide else np.float32)
-    values *= slope
-    values += intercept
+    with np.errstate(over="ignore", invalid="ignore"):
+        values *= slope
+        values += intercept
     return values
+
+
+def _is_small(value: float) -> bool:
+    """A whole number with which 32-bit samples stay within 64 bits."""
+    return value.is_integer() and abs(value) < 1 << 30
 
 
 def _rescale(attributes: Attributes) -> tuple[float, float]:
@@ -122,7 +129,7 @@ def full_range(values: Samples, shown: npt.NDArray[np.bool_] | None = None) -> W
     low, high = (float(chosen.min()), float(chosen.max())) if chosen.size else (0.0, 1.0)
     if low == high:  # a flat picture: black when nothing is stored, white otherwise
         low, high = min(low, 0.0), max(high, 1.0)
-    return Window((low + high) / 2, high - low, "LINEAR_EXACT")
+    return Window(low / 2 + high / 2, min(high - low, np.finfo(np.float64).max), "LINEAR_EXACT")
 
 
 def picture_mask(samples: Samples, header: Attributes) -> npt.NDArray[np.bool_] | None:
@@ -161,7 +168,8 @@ def to_8bit(values: Samples, chosen: Voi, *, invert: bool = False) -> npt.NDArra
         scale = 255 / ((1 << chosen.bits) - 1)
         levels = chosen.map(values) * np.float32(scale)
     else:
-        levels = _windowed(values, chosen)
+        with np.errstate(over="ignore", invalid="ignore"):
+            levels = _windowed(values, chosen)
     if invert:
         np.subtract(255, levels, out=levels)
     # fmin and fmax, unlike clip, let no NaN through.

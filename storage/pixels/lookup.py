@@ -12,6 +12,8 @@ from storage.pixels.errors import UndecodablePixels
 
 _MAX_ENTRIES = 1 << 16
 _DESCRIBED = 3
+_FAR = 1 << 40
+"""Outside of every table, and inside of what integers hold."""
 _BYTE, _WORD = 8, 16
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
@@ -61,7 +63,8 @@ class LookupTable:
 
     def map(self, values: Samples) -> npt.NDArray[np.uint16]:
         """The entry of each value, in the shape of `values`; fractions are dropped."""
-        index = values.astype(np.int64) - self.first
+        whole = values if values.dtype.kind in "iu" else np.clip(np.nan_to_num(values), -_FAR, _FAR)
+        index = np.clip(whole.astype(np.int64), -_FAR, _FAR) - self.first
         return self.entries[np.clip(index, 0, self.entries.size - 1)]
 
 

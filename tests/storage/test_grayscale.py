@@ -253,3 +253,28 @@ def test_numbers_may_come_as_text():
 def test_a_float_map_with_a_window_of_one_is_no_threshold():
     header = {"00281050": element(0.5), "00281051": element(1), "7FE00008": {"vr": "OF"}}
     assert display(np.array([[0, 0.25, 0.5, 1]], "f4"), header).tolist() == [[0, 63, 127, 255]]
+
+
+EXTREMES = [0, 1, -1, 0.1, 1e30, -1e30, 1e308, 5e-324, 2**31, 2**63, -(2**63)]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "u4", "i8", "u8", "f4", "f8"])
+def test_absurd_headers_make_an_absurd_picture_and_no_failure(dtype):
+    if dtype[0] == "f":
+        samples = np.array(
+            [np.nan, np.inf, -np.inf, 0, 1e38, np.finfo(dtype).max, np.finfo(dtype).min], dtype
+        )
+    else:
+        samples = np.array([0, 1, np.iinfo(dtype).max, np.iinfo(dtype).min], dtype)
+    item = {"00283002": element([2, 0, 16], "US"), "00283006": element([1, 2], "US")}
+    for slope in EXTREMES:
+        for intercept in EXTREMES:
+            header = {"00281053": element(slope), "00281052": element(intercept)}
+            for more in (
+                {},
+                {"00283010": element([item], "SQ")},
+                {"00281050": element(intercept), "00281051": element(slope)},
+                {"00281050": element(0), "00281051": element(slope), "00281056": element("SIGMOID", "CS")},
+                {"00280120": element(slope), "00280121": element(intercept)},
+            ):
+                assert display(samples, header | more).dtype == np.uint8
