@@ -2,30 +2,33 @@
 
 import logging
 import ssl
+import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
-from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
 from dicom_node.contexts import supported_contexts
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.peers import Policy
-from dicom_node.receiver import Receiver, StoreRequest
+from dicom_node.receiver import Receiver
+from dicom_node.server import Connection, NodeServer, SharedContexts
 from storage.archive import Archive
 from storage.instances import Origin
 from storage.spool import Spool
 
-if TYPE_CHECKING:
-    from pynetdicom.association import Association
-    from pynetdicom.transport import ThreadedAssociationServer
-
 log = logging.getLogger(__name__)
 
 MAX_PDU = 1 << 20
-_STOP_POLL = 0.05
+_POLL = 0.05
+_SILENT = 1.0
+"""Seconds after which an association that we wait for has nothing more to say."""
+_LAST_WORDS = 5.0
+"""Seconds in which aborted associations end, unless an instance is being stored."""
 
 
 class Node:
@@ -68,90 +71,72 @@ class Node:
         self._address = (host, port)
         self._tls = tls
         self._policy = Policy(aet, require_called_aet, tuple(peers), require_known_peers, max_associations)
-        self._contexts = supported_contexts(private_sop_classes)
+        self._contexts = SharedContexts(supported_contexts(private_sop_classes))
         self._entity = _entity(aet, timeout)
-        self._receivers: dict[Association, Receiver] = {}
-        self._server: ThreadedAssociationServer | None = None
+        self._server: NodeServer | None = None
+        self._lock = threading.Lock()
+        self._active: dict[Any, Receiver] = {}
 
     def start(self) -> int:
         """Listen; the port it listens on. Raises `OSError` when it cannot."""
-        handlers = [
-            (evt.EVT_REQUESTED, self._decide),
-            (evt.EVT_ESTABLISHED, self._established),
-            (evt.EVT_C_STORE, self._store),
-            (evt.EVT_CONN_CLOSE, self._closed),
-        ]
-        self._server = self._entity.start_server(
+        self._server = self._entity.make_server(
             self._address,
-            block=False,
-            ssl_context=self._tls,
             contexts=self._contexts,
-            evt_handlers=handlers,
+            ssl_context=self._tls,
+            evt_handlers=[(evt.EVT_REQUESTED, self._decide)],
+            server_class=NodeServer,
+            connections=2 * self._policy.max_associations,
+            request_handler=partial(Connection, on_end=self._ended),
         )
+        threading.Thread(
+            target=self._server.serve_forever, args=(_POLL,), name="dicom-node", daemon=True
+        ).start()
         return int(self._server.server_address[1])
 
     def stop(self, grace: float = 10) -> None:
         """Take no more associations, let those there are end for `grace` seconds, and abort the rest.
 
-        What was acknowledged is stored in any case; an instance that is being received is finished when the
-        peer delivers it in time, and idle associations are aborted at once.
+        Silent associations are aborted at once. What was acknowledged is stored in any case; what is being
+        stored when the grace ends is finished.
         """
         if self._server is None:
             return
         self._server.shutdown()
-        deadline = time.monotonic() + grace
-        while self._receivers and time.monotonic() < deadline:
-            for assoc, receiver in list(self._receivers.items()):
-                if not receiver.busy:
-                    assoc.abort()
-            time.sleep(_STOP_POLL)
-        for assoc in list(self._receivers):
-            assoc.abort()
         self._server = None
+        self._wait_for_end(grace, silent=_SILENT)
+        self._wait_for_end(_LAST_WORDS, silent=0)
+
+    def _wait_for_end(self, seconds: float, silent: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (active := self._snapshot()) and time.monotonic() < deadline:
+            for assoc, receiver in active.items():
+                if receiver.silent_for >= silent:
+                    assoc.abort(block=False)
+            time.sleep(_POLL)
+
+    def _snapshot(self) -> dict[Any, Receiver]:
+        with self._lock:
+            return dict(self._active)
 
     def _decide(self, event: Event) -> None:
         assoc = event.assoc
-        request = assoc.requestor.primitive
-        address = assoc.requestor.address_info.address
-        active = len(self._receivers) + 1
-        rejection = self._policy.rejection(request.calling_ae_title, request.called_ae_title, address, active)
-        if rejection:
-            log.warning(
-                "association refused: %r at %s: %s", request.calling_ae_title, address, rejection.reason
-            )
-            assoc.acse.send_reject(rejection.result, rejection.source, rejection.diagnostic)
-            assoc.kill()
+        request, address = assoc.requestor.primitive, assoc.requestor.address_info.address
+        calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
+        with self._lock:
+            rejection = self._policy.rejection(calling, called, address, len(self._active) + 1)
+            if rejection is None:
+                receiver = Receiver(self._archive, self._spool, Origin("dimse", calling, address), called)
+                self._active[assoc] = assoc.dul.receiver = receiver
+                return
+        log.warning("association of %r at %s refused: %s", calling, address, rejection.reason)
+        assoc.acse.send_reject(rejection.result, rejection.source, rejection.diagnostic)
+        assoc.kill()
 
-    def _established(self, event: Event) -> None:
-        request = event.assoc.requestor.primitive
-        origin = Origin("dimse", request.calling_ae_title.strip(), event.assoc.requestor.address_info.address)
-        self._receivers[event.assoc] = Receiver(
-            self._archive, self._spool, origin, request.called_ae_title.strip()
-        )
-
-    def _store(self, event: Event) -> Dataset:
-        receiver = self._receivers[event.assoc]
-        request = event.request
-        receiver.begin(
-            StoreRequest(
-                request.MessageID,
-                str(request.AffectedSOPClassUID),
-                str(request.AffectedSOPInstanceUID),
-                str(event.context.transfer_syntax),
-            )
-        )
-        receiver.write([request.DataSet.getbuffer()])
-        answer = receiver.end()
-        status = Dataset()
-        status.Status = answer.status
-        if answer.reason:
-            status.ErrorComment = answer.comment
-        return status
-
-    def _closed(self, event: Event) -> None:
-        receiver = self._receivers.pop(event.assoc, None)
+    def _ended(self, assoc: Any, how: str) -> None:
+        with self._lock:
+            receiver = self._active.pop(assoc, None)
         if receiver:
-            receiver.close("released" if event.assoc.is_released else "ended")
+            receiver.close(how)
 
 
 def _entity(aet: str, timeout: float) -> AE:
@@ -160,7 +145,7 @@ def _entity(aet: str, timeout: float) -> AE:
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.maximum_pdu_size = MAX_PDU
     entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = timeout
-    # All of `Policy` is decided at once in `_decide`.
+    # `Policy` decides on all of this at once.
     entity.require_called_aet = False
-    entity.maximum_associations = 1 << 20
+    entity.maximum_associations = sys.maxsize
     return entity

@@ -89,13 +89,13 @@ class Receiver:
         self._open = ExitStack()
         self._delivery: Delivery | None = None
         self._incoming: _Incoming | None = None
-        self._began = time.monotonic()
+        self._began = self._heard = time.monotonic()
         self._stored = self._refused = self._bytes = 0
 
     @property
-    def busy(self) -> bool:
-        """An instance is being received or stored."""
-        return self._incoming is not None
+    def silent_for(self) -> float:
+        """Seconds since the peer sent something to be stored, or was answered."""
+        return time.monotonic() - self._heard
 
     def begin(self, request: StoreRequest) -> None:
         """Start an instance; one that was not ended is dropped."""
@@ -106,6 +106,7 @@ class Receiver:
 
     def write(self, parts: Sequence[memoryview]) -> None:
         """Append fragments of the data set, at most 1024; they may be overwritten afterwards."""
+        self._heard = time.monotonic()
         if self._incoming:
             self._incoming.write(parts)
 
@@ -121,6 +122,7 @@ class Receiver:
         except Exception:
             log.exception("storing %s from %s", incoming.request.sop, self._origin.peer)
             answer = Answer(PROCESSING_FAILURE, "internal error")
+        self._heard = time.monotonic()
         self._drop()
         self._count(incoming, answer)
         return answer

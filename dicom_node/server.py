@@ -1,0 +1,90 @@
+"""Connections: accepted, wrapped in TLS, and given to the receive path."""
+
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from socketserver import BaseServer
+from typing import Any
+
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from dicom_node.receive import StoreProvider
+
+log = logging.getLogger(__name__)
+
+Ended = Callable[[Any, str], None]
+"""Told of an association and how it ended."""
+
+
+class SharedContexts(list[Any]):
+    """Presentation contexts that all associations share.
+
+    pynetdicom copies them for each one, which takes 70 ms for all storage classes; nobody changes them.
+    """
+
+    def __deepcopy__(self, memo: object) -> "SharedContexts":
+        return self
+
+
+class NodeServer(ThreadedAssociationServer):  # type: ignore[misc] # the library ships no types
+    """Listens; each connection gets threads of its own."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+    def __init__(self, *args: Any, connections: int, **options: Any) -> None:
+        """As in pynetdicom; of more than `connections` at once, further ones are closed unheard."""
+        self._free = threading.BoundedSemaphore(connections)
+        super().__init__(*args, **options)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        # The TLS handshake is left to the connection's own thread: here, one slow peer would stop all others.
+        connection, address = self.socket.accept()
+        return connection, address
+
+    def verify_request(self, _request: object, client_address: Any) -> bool:
+        if self._free.acquire(blocking=False):
+            return True
+        log.warning("connection from %s closed: there are too many", client_address[0])
+        return False
+
+    def handle_error(self, _request: object, client_address: Any) -> None:
+        log.warning("connection from %s dropped: %s", client_address[0], sys.exc_info()[1])
+        self.connection_ended()
+
+    def connection_ended(self) -> None:
+        self._free.release()
+
+    def shutdown(self) -> None:
+        """Stop listening; associations go on."""
+        BaseServer.shutdown(self)
+        self.server_close()
+
+
+class Connection(RequestHandler):  # type: ignore[misc] # the library ships no types
+    """One connection, from the handshake to the threads of its association."""
+
+    request: socket.socket
+
+    def __init__(
+        self, request: socket.socket, client_address: Any, server: NodeServer, *, on_end: Ended
+    ) -> None:
+        self._on_end = on_end
+        super().__init__(request, client_address, server)
+
+    def setup(self) -> None:
+        self.request.settimeout(self.ae.network_timeout)
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.server.ssl_context:
+            self.request = self.server.ssl_context.wrap_socket(self.request, server_side=True)
+
+    def _create_association(self) -> Any:
+        assoc = super()._create_association()
+        StoreProvider(assoc, self._ended)
+        return assoc
+
+    def _ended(self, assoc: Any, how: str) -> None:
+        self.server.connection_ended()
+        self._on_end(assoc, how)
