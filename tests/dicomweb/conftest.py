@@ -1,0 +1,128 @@
+"""The service over a real archive: SQLite and files in a temporary folder."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
+from isocenter import migrations
+from storage.archive import Archive
+from storage.blobs.disk import DiskBlobs
+from storage.instances import Accepted, Origin
+from storage.spool import Spool
+from storage.sql.engine import connect
+from storage.sql.index import SqlIndex
+
+Store = Callable[..., list[Accepted]]
+
+
+@pytest.fixture(scope="session")
+def empty_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index without rows, to be copied."""
+    path = tmp_path_factory.mktemp("index") / "index.db"
+    engine = connect(f"sqlite:///{path}")
+    migrations.upgrade(engine)
+    engine.dispose()
+    return path
+
+
+@contextmanager
+def opened(folder: Path, empty_index: Path) -> Iterator[tuple[Archive, Spool]]:
+    """An empty archive with its spool in `folder`."""
+    shutil.copy(empty_index, folder / "index.db")
+    engine = connect(f"sqlite:///{folder / 'index.db'}")
+    with Spool(folder / "spool") as spool:
+        yield Archive(DiskBlobs(folder / "blobs"), SqlIndex(engine)), spool
+    engine.dispose()
+
+
+def application(archive: Archive, spool: Spool, **options) -> FastAPI:
+    app = FastAPI()
+    app.include_router(dicomweb_router(archive, spool, **options), prefix="/dicom-web")
+    app.include_router(wado_uri_router(archive), prefix="/wado")
+    add_error_handlers(app)
+    return app
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """`app` on a free port of this machine; its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@contextmanager
+def client_of(app: FastAPI) -> Iterator[httpx.Client]:
+    """A client of `app` on a real server, whose addresses start at the DICOMweb root."""
+    with serving(app) as address, httpx.Client(base_url=f"{address}/dicom-web", timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def opened_archive(tmp_path: Path, empty_index: Path) -> Iterator[tuple[Archive, Spool]]:
+    with opened(tmp_path, empty_index) as both:
+        yield both
+
+
+@pytest.fixture
+def archive(opened_archive) -> Archive:
+    return opened_archive[0]
+
+
+@pytest.fixture
+def spool(opened_archive) -> Spool:
+    return opened_archive[1]
+
+
+@pytest.fixture
+def app(archive: Archive, spool: Spool) -> FastAPI:
+    return application(archive, spool)
+
+
+@pytest.fixture
+def web(app: FastAPI) -> Iterator[httpx.Client]:
+    """A client of a real server; its addresses start at the DICOMweb root."""
+    with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+def make_web(archive: Archive, spool: Spool) -> Iterator[Callable[..., httpx.Client]]:
+    """Makes clients of the service with options."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(client_of(application(archive, spool, **options)))
+
+
+@pytest.fixture
+def store(archive: Archive, spool: Spool) -> Store:
+    """Stores files as any edge does."""
+
+    def store(*files: bytes) -> list[Accepted]:
+        stored = []
+        with archive.delivery(Origin("import")) as delivery:
+            for data in files:
+                file = spool.new()
+                file.write(data)
+                stored.append(delivery.ingest(file))
+        return stored
+
+    return store
