@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from inference.findings import Analysis, ModelIdentity
-from inference.interpret import Answer, answer, interpret
+from inference.interpret import answered, interpret
+from inference.outputs.said import Answer
 from inference.prepare import prepare
 from inference.suitability import Unsuitable
 from models.card import Card
@@ -84,7 +85,7 @@ def _answers(
         with _timed(seconds, "model"):
             outputs = runtime.run(card, run.inputs)
         with _timed(seconds, "interpret"):
-            answers.append(answer(card, run, outputs))
+            answers.append(answered(card, run, outputs))
 
 
 @contextmanager

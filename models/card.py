@@ -181,7 +181,7 @@ def _has_inner(location: tuple[str | int, ...], problems: Sequence[ErrorDetails]
 
 def _is_kind(part: str | int) -> bool:
     """Pydantic puts the chosen `kind` into the location; the author wrote no such key."""
-    return part in {"image", "spacing", "scores", "label-map", "measurement", "points"}
+    return part in {"image", "spacing", "scores", "label-map", "measurement", "points", "boxes"}
 
 
 def _line_of(lines: Sequence[str], location: Sequence[str | int]) -> int | None:

@@ -305,8 +305,46 @@ class PointsOutput(Table):
         return self
 
 
+class BoxClass(Table):
+    """`[[outputs.classes]]`: what a box may hold, in the order of the class numbers."""
+
+    code: CodeValue
+    site: CodeValue | None = None
+    threshold: float
+
+
+class BoxesOutput(Table):
+    """`[[outputs]]` of kind `boxes`: rows of rectangles, [N, columns] or [1, N, columns].
+
+    `x1`, `y1`, `x2`, `y2` are edges in pixels of the image input, 0.0 being the outer edge of the first one;
+    `z` is the slice of a volume; `class` counts from 0 and may be missing when there is one class. A row
+    counts when its score is finite and reaches the threshold of its class. Of boxes of one class on one slice
+    that overlap by more than `max_overlap` (intersection over union) only the highest is kept.
+    """
+
+    kind: Literal["boxes"]
+    name: Text
+    columns: tuple[Literal["z", "x1", "y1", "x2", "y2", "score", "class", "ignore"], ...]
+    classes: Annotated[tuple[BoxClass, ...], Field(min_length=1)]
+    score: CodeValue | None = None
+    """What the score may be called; without it the score only ranks and is not reported."""
+    max_overlap: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_count: Count = 100
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for column in ("x1", "y1", "x2", "y2", "score"):
+            if self.columns.count(column) != 1:
+                raise ValueError(f"columns must name {column!r} once")
+        if len(self.classes) > 1 and "class" not in self.columns:
+            raise ValueError("several classes need a column 'class'")
+        return self
+
+
 Output = Annotated[
-    ScoresOutput | LabelMapOutput | MeasurementOutput | PointsOutput, Field(discriminator="kind")
+    ScoresOutput | LabelMapOutput | MeasurementOutput | PointsOutput | BoxesOutput,
+    Field(discriminator="kind"),
 ]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from inference.findings import Code, SourceFrame
 from inference.geometry import InPlane
-from inference.interpret import answer, interpret
+from inference.interpret import answered, interpret
 from inference.prepare import Run
 from inference.volume import Volume
 from models.card import Card
@@ -70,7 +70,7 @@ def picture_run(number=1, rows=10, columns=20, grid=(5, 5)):
 
 
 def said(card, outputs, run=None):
-    return interpret(card, [answer(card, run or volume_run(), outputs)])
+    return interpret(card, [answered(card, run or volume_run(), outputs)])
 
 
 def scores_output(decide="top-1", activation="none", threshold=0.5):
@@ -127,7 +127,7 @@ def test_sigmoid_of_each_class():
 def test_scores_of_several_frames_name_their_frames():
     card = card_of(scores_output(), image=PICTURE)
     outputs = {"s": np.array([[0.1, 0.7, 0.2]], np.float32)}
-    result = interpret(card, [answer(card, picture_run(number), outputs) for number in (1, 2)])
+    result = interpret(card, [answered(card, picture_run(number), outputs) for number in (1, 2)])
     assert [(each.key, each.source) for each in result.findings] == [
         ("Mass", frame(1)),
         ("Mass (2)", frame(2)),
@@ -200,7 +200,7 @@ def test_label_maps_of_single_frames_are_one_segmentation():
     card = card_of(map_output(segment()), image=PICTURE)
     labels = np.zeros((1, 1, 5, 5), np.float32)
     labels[..., 0, 0] = 1.0
-    result = interpret(card, [answer(card, picture_run(number), {"labels": labels}) for number in (1, 2)])
+    result = interpret(card, [answered(card, picture_run(number), {"labels": labels}) for number in (1, 2)])
     assert result.segments[0].labels.shape == (2, 10, 20)
     assert int(result.segments[0].mask(1).sum()) == 2 * 4
 
@@ -325,6 +325,71 @@ def test_candidate_of_a_resized_picture_is_placed_in_the_original():
 def test_points_of_other_columns():
     with pytest.raises(ModelError, match="the card names 5 columns"):
         pointed([1, 2, 3])
+
+
+BOXES = {
+    "kind": "boxes",
+    "name": "boxes",
+    "columns": ["x1", "y1", "x2", "y2", "score", "class"],
+    "classes": [{"code": MASS, "threshold": 0.5}, {"code": NODULE, "threshold": 0.8}],
+    "score": MASS,
+}
+
+
+def boxed(*rows, run=None, image=PICTURE, **changes):
+    card = card_of(BOXES | changes, image=image)
+    return said(card, {"boxes": np.array([rows], np.float32)}, run or picture_run())
+
+
+def edges(finding):
+    return finding.geometry.left, finding.geometry.top, finding.geometry.right, finding.geometry.bottom
+
+
+def test_box_of_a_resized_picture_is_placed_in_the_original():
+    result = boxed([1, 2, 3, 5, 0.75, 0])
+    (finding,) = result.findings
+    assert (finding.key, finding.code, finding.score.value) == ("Mass 1", code(MASS), 0.75)
+    assert edges(finding) == (4.0, 4.0, 12.0, 10.0)
+    assert finding.geometry.source == frame(1)
+    assert result.looked_for == (code(MASS), code(NODULE))
+
+
+def test_every_class_has_its_threshold():
+    result = boxed([0, 0, 1, 1, 0.75, 0], [0, 0, 1, 1, 0.75, 1], [2, 2, 3, 3, 0.8, 1])
+    assert [finding.key for finding in result.findings] == ["Nodule 1", "Mass 2"]
+
+
+def test_boxes_that_overlap_are_one_unless_their_classes_differ():
+    rows = [[0, 0, 2, 2, 0.9, 0], [0, 0, 2, 3, 0.95, 0], [0, 0, 2, 2, 0.92, 1], [3, 3, 4, 4, 0.6, 0]]
+    kept = boxed(*rows, max_overlap=0.5).findings
+    assert [finding.key for finding in kept] == ["Mass 1", "Nodule 2", "Mass 3"]
+    assert len(boxed(*rows).findings) == 4
+
+
+def test_box_beyond_the_picture_is_cut_at_its_edge():
+    (finding,) = boxed([-3, 4, 9, 2, 0.9, 0], [7, 0, 9, 2, 0.9, 0]).findings
+    assert edges(finding) == (0.0, 4.0, 20.0, 8.0)
+
+
+def test_box_on_a_turned_slice():
+    columns = {"columns": ["z", "x1", "y1", "x2", "y2", "score"], "classes": BOXES["classes"][:1]}
+    run = volume_run(in_plane=InPlane(3, 4, transposed=True, flip_columns=True))
+    image = {"kind": "image", "name": "hu", "layout": "NCDHW", "values": "modality"}
+    (finding,) = boxed([1, 0, 1, 2, 4, 0.9], run=run, image=image, **columns).findings
+    assert finding.geometry.source == frame(2)
+    assert edges(finding) == (1.0, 1.0, 4.0, 3.0)
+
+
+def test_only_so_many_boxes():
+    rows = [[0, 0, 1, 1, 0.6, 0], [2, 2, 3, 3, 0.9, 0]]
+    result = boxed(*rows, max_count=1)
+    assert [finding.score.value for finding in result.findings] == pytest.approx([0.9])
+    assert result.flags == ("only the 1 highest of 2 boxes are listed",)
+
+
+def test_box_of_an_unknown_class():
+    with pytest.raises(ModelError, match="a box of class 2, the card names none such"):
+        boxed([0, 0, 1, 1, 0.9, 2])
 
 
 def guarded(number, **guard):

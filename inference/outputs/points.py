@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from inference.codes import code, optional_code
 from inference.findings import Code, Finding, Measurement, Point, Score, SourceFrame
+from inference.outputs.rows import HALF, finite_rows
+from inference.outputs.said import Answer, Said
 from inference.prepare import Run
-from models.errors import ModelError
 from models.schema import PointsOutput
 
-HALF = 0.5
-"""A pixel reaches this far around its centre, in indices."""
 MILLIMETRE = Code("mm", "UCUM", "mm")
-_MATRIX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +24,16 @@ class _Candidate:
     diameter: float | None
 
 
-def point_findings(
-    output: PointsOutput, array: npt.NDArray[Any], run: Run
-) -> tuple[list[Finding], tuple[str, ...]]:
+def read_points(output: PointsOutput, answer: Answer) -> Said:
     """The candidates that count, highest score first, and what must be said about those left out.
 
-    Args:
-        output: the card's table.
-        array: [N, columns] or [1, N, columns].
-        run: what the model saw.
-
     Raises:
-        ModelError: the array has not the columns that the card names.
+        ModelError: the output has not the columns that the card names.
     """
-    candidates = [each for each in _candidates(output, array) if each.score >= output.threshold]
+    run = answer.run
+    candidates = [
+        each for each in _candidates(output, answer.outputs[output.name]) if each.score >= output.threshold
+    ]
     inside = [each for each in candidates if _is_inside(each, run)]
     inside.sort(key=lambda each: (-each.score, each.z, each.y, each.x))
     kept = inside[: output.max_count]
@@ -49,25 +42,15 @@ def point_findings(
         doubts.append(f"only the {len(kept)} highest of {len(inside)} candidates are listed")
     if len(candidates) > len(inside):
         doubts.append(f"{len(candidates) - len(inside)} candidates outside the images were left out")
-    return [_finding(output, each, run, rank) for rank, each in enumerate(kept, 1)], tuple(doubts)
+    findings = tuple(_finding(output, each, run, rank) for rank, each in enumerate(kept, 1))
+    return Said(findings, (code(output.code),), tuple(doubts))
 
 
 def _candidates(output: PointsOutput, array: npt.NDArray[Any]) -> list[_Candidate]:
-    rows = array[0] if array.ndim > _MATRIX and array.shape[0] == 1 else array
-    if rows.ndim != _MATRIX or rows.shape[1] != len(output.columns):
-        raise ModelError(
-            f"output {output.name!r} has shape {list(array.shape)}, "
-            f"the card names {len(output.columns)} columns"
-        )
-    used = [index for index, column in enumerate(output.columns) if column != "ignore"]
-    found = []
-    for row in rows.astype(np.float64):
-        if np.isfinite(row[used]).all():
-            named = {output.columns[index]: float(row[index]) for index in used}
-            found.append(
-                _Candidate(named["score"], named.get("z", 0.0), named["y"], named["x"], named.get("diameter"))
-            )
-    return found
+    return [
+        _Candidate(row["score"], row.get("z", 0.0), row["y"], row["x"], row.get("diameter"))
+        for row in finite_rows(output.name, output.columns, array)
+    ]
 
 
 def _is_inside(candidate: _Candidate, run: Run) -> bool:

@@ -1,0 +1,1 @@
+"""One module per kind of output: the card's table and the raw array become findings."""
