@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from inference.findings import Code
 from storage.archive import Archive
 from webui.studies import PAGE_SIZE, Findings, KeyImage, Studies, Work
 
@@ -27,6 +28,7 @@ def pages_router(archive: Archive, work: Work, findings: Findings, *, dicomweb: 
     )
     templates.globals["picture"] = lambda image: picture(image, dicomweb)
     templates.globals["number"] = number
+    templates.globals["unit"] = unit
 
     def page(name: str, **values: Any) -> HTMLResponse:
         return HTMLResponse(templates.get_template(name).render(**values))
@@ -64,7 +66,11 @@ def static_files() -> StaticFiles:
 def picture(image: KeyImage, dicomweb: str) -> str:
     """The URL of a key image: rendered by DICOMweb, with the mask drawn over it where there is one."""
     path = f"/studies/{image.study}/series/{image.series}/instances/{image.sop}"
-    return f"/overlay{path}?seg={image.segmentation}" if image.segmentation else f"{dicomweb}{path}/rendered"
+    drawn = [("seg", image.segmentation)] if image.segmentation else []
+    drawn += [("mark", ",".join(f"{value:.1f}" for value in circle)) for circle in image.circles]
+    if drawn:
+        return f"/overlay{path}?{urlencode([*drawn, ('frame', str(image.frame))])}"
+    return f"{dicomweb}{path}/frames/{image.frame}/rendered"
 
 
 def number(value: float) -> str:
@@ -72,3 +78,8 @@ def number(value: float) -> str:
     if value == int(value) and abs(value) < 1e6:  # noqa: PLR2004 - more digits than a finding has
         return str(int(value))
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"  # noqa: PLR2004
+
+
+def unit(code: Code) -> str:
+    """A UCUM unit as people write it."""
+    return {"1": "", "[hnsf'U]": "HU", "{ratio}": ""}.get(code.value, code.value)

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
-from inference.records import FindingRecord
+from inference.records import FindingRecord, Region
 from inference.workitems import State, WorkItem
 from storage.archive import Archive
 from storage.errors import UnknownInstance
 from storage.search import Match, Query, Range, Wildcard
 
 PAGE_SIZE = 50
-SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+POINT_RADIUS = 12.0
+"""Pixels."""
 
 
 class Findings(Protocol):
@@ -34,9 +36,12 @@ class KeyImage:
     study: str
     series: str
     sop: str
+    caption: str = ""
     segmentation: str = ""
     """SOP Instance UID of the SEG to draw, empty for none."""
-    caption: str = ""
+    frame: int = 1
+    circles: tuple[tuple[float, float, float], ...] = ()
+    """Column, row and radius in pixels of what is marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,15 @@ class StudyView:
         return tuple(finding for finding in self.findings if finding.presence == "present")
 
 
+def circle(region: Region) -> tuple[float, float, float]:
+    """Column, row and radius that show a region: around a point, or around a box."""
+    if region.kind == "point":
+        column, row = region.points
+        return column, row, POINT_RADIUS
+    left, top, right, bottom = region.points
+    return (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top) / 2
+
+
 class Studies:
     """Reads studies for the pages."""
 
@@ -121,18 +135,25 @@ class Studies:
 
     def key_images(self, view: StudyView, most: int = 4) -> list[KeyImage]:
         """The pictures to look at first: where the findings are, or the middle of the first image series."""
-        found = list(dict.fromkeys(self._images_of(view)))[:most]
+        found = list(islice(self._images_of(view), most))
         return found or self._middle(view.uid)
 
     def _images_of(self, view: StudyView) -> Iterator[KeyImage]:
+        drawn: set[str] = set()
         for finding in view.findings:
-            if finding.segment:
+            if finding.segment and finding.segment.sop not in drawn:
+                drawn.add(finding.segment.sop)
                 sop = self._middle_of_segment(finding.segment.sop, finding.segment.number)
+                yield KeyImage(view.uid, finding.series, sop, finding.model, segmentation=finding.segment.sop)
+        for finding in sorted(view.present, key=lambda each: -(each.score.value if each.score else 0)):
+            caption = f"{finding.model}: {finding.code.meaning}"
+            if finding.region:
+                at, marked = finding.region, (circle(finding.region),)
+                yield KeyImage(view.uid, finding.series, at.sop, caption, frame=at.frame, circles=marked)
+            elif finding.image:
                 yield KeyImage(
-                    view.uid, finding.series, sop, finding.segment.sop, f"{finding.model}: segmentation"
+                    view.uid, finding.series, finding.image.sop, caption, frame=finding.image.frame
                 )
-            elif finding.region:
-                yield KeyImage(view.uid, finding.series, finding.region.sop, caption=finding.code.meaning)
 
     def _middle_of_segment(self, segmentation: str, number: int) -> str:
         """The image below the middle one of the segment's frames."""
