@@ -29,6 +29,7 @@ from dicomweb.scaling import Viewport
 from storage.archive import Archive
 from storage.instances import StoredInstance
 from storage.pixels.decode import read_attributes
+from storage.pixels.description import PixelDescription
 from storage.pixels.errors import UndecodablePixels
 from storage.pixels.grayscale import Function, Window
 
@@ -153,7 +154,8 @@ def _document(archive: Archive, instance: StoredInstance, asked: Asked) -> Respo
     header = read_attributes(archive, instance)
     offers = [Offer(media) for media in media_types(instance, header)]
     if not offers:
-        raise UndecodablePixels("it has neither a whole frame, nor a PDF document, nor a content tree")
+        PixelDescription.of(header)  # says what is missing, or contradicts itself
+        raise UndecodablePixels("its pixel data are shorter than one frame")
     media = asked.accept.choose(offers).media
     headers = _headers(instance, media, [], asked) | (_HTML_HEADERS if media == "text/html" else {})
     if headers["ETag"] in asked.known:

@@ -29,7 +29,7 @@ def to_rgb(samples: Samples, photometric: str, bits_stored: int) -> Samples:
     if photometric in _CODESTREAM_SPACES:
         return samples
     if not photometric.startswith("YBR_"):
-        raise UndecodablePixels(f"three samples per pixel with PhotometricInterpretation {photometric}")
+        raise UndecodablePixels(f"three samples per pixel with PhotometricInterpretation {photometric[:16]}")
     scale = float(1 << max(bits_stored - _BYTE, 0))
     partial = photometric.startswith("YBR_PARTIAL")
     half = 128 * scale

@@ -258,6 +258,19 @@ def test_a_broken_frame_answers_with_the_reason(web, tmp_path):
     assert "JPEG stream" in answer.json()["detail"]
 
 
+def test_pixel_data_shorter_than_a_frame_are_named(web, tmp_path):
+    answer = web.get(stored(web, tmp_path, image(np.zeros((8, 8), "u1"), Rows=9)))
+    assert answer.status_code == 406
+    assert "shorter than one frame" in answer.json()["detail"]
+
+
+def test_hostile_files_never_fail_the_server(test_data, web):
+    web.store(*sorted(each for each in (test_data / "bad").rglob("*") if each.is_file()))
+    for path, instance in web.stored.items():
+        for what in ("rendered", "thumbnail"):
+            assert web.get(instance, what).status_code in {200, 406}, path
+
+
 def document(content, media_type):
     ds = Dataset()
     ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.104.1", "2.25.9"
