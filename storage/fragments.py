@@ -9,8 +9,8 @@ from storage.errors import InvalidInstance
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
-MAX_FRAGMENTS = 4_000_000
-"""Fragments of one pixel data, 16 bytes of memory each."""
+MAX_FRAGMENTS = 1_000_000
+"""Fragments of one pixel data: a slide of 250,000 x 250,000 pixels in tiles of 256."""
 MAX_OFFSET_TABLE = 8 * MAX_FRAGMENTS
 """Bytes of an offset table."""
 _HEADER = 8

@@ -2,6 +2,7 @@
 
 import struct
 from array import array
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -120,12 +121,13 @@ class FrameFinder:
 
     def _by_markers(self, pixels: PixelData, declared: int) -> Sequence[int] | None:
         """By the first or else the last bytes of the images; None where that does not give the number."""
-        pieces = list(zip(pixels.fragment_offsets, pixels.fragment_lengths, strict=True))
-        starts = [index for index, (offset, _) in enumerate(pieces) if self._starts_image(offset)]
+        offsets, lengths = pixels.fragment_offsets, pixels.fragment_lengths
+        starts = [index for index, offset in enumerate(offsets) if self._starts_image(offset)]
         if starts[:1] == [0] and len(starts) == declared:
             return starts
+        pieces = zip(offsets, lengths, strict=True)
         ends = [index for index, piece in enumerate(pieces, 1) if self._ends_image(*piece)]
-        return [0, *ends[:-1]] if len(ends) == declared and ends[-1] == len(pieces) else None
+        return [0, *ends[:-1]] if len(ends) == declared and ends[-1] == len(offsets) else None
 
     def _starts_image(self, offset: int) -> bool:
         return self._buffer[offset : offset + len(_STARTS[-1])].startswith(_STARTS)
@@ -146,11 +148,13 @@ def _fragmented(pixels: PixelData, starts: Sequence[int]) -> Layout:
 
 def _fragments_at(pixels: PixelData, table: Sequence[int]) -> list[int] | None:
     """Indices of the fragments whose items are at these offsets from the first one; None unless ascending."""
-    origin = pixels.fragment_offsets[0]
-    at = {offset - origin: index for index, offset in enumerate(pixels.fragment_offsets)}
-    indices = [at.get(offset, -1) for offset in table]
+    offsets = pixels.fragment_offsets
+    indices = [bisect_left(offsets, offset + offsets[0]) for offset in table]
     ascending = all(first < second for first, second in pairwise(indices))
-    return indices if indices[:1] == [0] and ascending else None
+    if not indices or not ascending or indices[-1] >= len(offsets):
+        return None
+    found = all(offsets[index] == offset + offsets[0] for index, offset in zip(indices, table, strict=True))
+    return indices if found and indices[0] == 0 else None
 
 
 def _unpacked(table: bytes, code: str) -> tuple[int, ...]:

@@ -1,19 +1,21 @@
 """A DICOM file (PS3.10 7): preamble, file meta information, and the bytes of its data set."""
 
+import errno
 import hashlib
 import mmap
 import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from storage.encoding import EXPLICIT, UNDEFINED, Buffer, tag_name
-from storage.errors import InvalidInstance
+from storage.errors import InvalidInstance, StorageDown, StorageFull
 from storage.instances import checked_uid
 
 _PREAMBLE = 128
@@ -129,6 +131,7 @@ def inflated(file: BinaryIO, offset: int, scratch: Path) -> Iterator[Buffer]:
 
     Raises:
         InvalidInstance: the stream is corrupt, cut short, or inflates beyond the limits.
+        StorageFull, StorageDown: the temporary file cannot be written.
     """
     file.seek(offset)
     pieces = _inflate(file)
@@ -141,11 +144,18 @@ def inflated(file: BinaryIO, offset: int, scratch: Path) -> Iterator[Buffer]:
         yield bytes(head)
         return
     with tempfile.TemporaryFile(dir=scratch) as target:
-        target.write(head)
-        target.writelines(pieces)
-        target.flush()
+        _write(target, chain((head,), pieces))
         with mapped(target) as buffer:
             yield buffer
+
+
+def _write(target: BinaryIO, pieces: Iterable[bytes | bytearray]) -> None:
+    try:
+        target.writelines(pieces)
+        target.flush()
+    except OSError as error:
+        kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageDown
+        raise kind(f"an inflated data set cannot be written: {error.strerror}") from error
 
 
 def _inflate(file: BinaryIO) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import subprocess
 import sys
 import warnings
@@ -18,7 +19,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
 )
 
-from storage.errors import InvalidInstance
+from storage.errors import InvalidInstance, StorageDown
 from storage.header import Header, read_header
 from storage.part10 import dataset_range
 from storage.transfer_syntax import transfer_syntax
@@ -260,6 +261,19 @@ def test_big_deflated_data_set_goes_through_a_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["instance.dcm"]
 
 
+def test_no_room_to_inflate_is_a_failure_of_storage(tmp_path):
+    ds = instance(Rows=3000, Columns=3000, SamplesPerPixel=1, BitsAllocated=8)
+    ds.add_new("PixelData", "OB", bytes(9_000_000))
+    data = part10(ds, DeflatedExplicitVRLittleEndian)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(StorageDown, match="inflated"):
+            read(tmp_path, data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_deflated_data_set_that_is_cut_corrupt_or_a_bomb_is_refused(tmp_path, monkeypatch):
     data = part10(instance(PatientComments="x" * 3000), DeflatedExplicitVRLittleEndian)
     start = dataset_start(data)
@@ -329,7 +343,7 @@ def test_memory_does_not_grow_with_native_frames(tmp_path):
 
 
 def test_memory_does_not_grow_with_fragments(tmp_path):
-    pieces, piece = 16 * FRAMES, FRAME_BYTES // 16
+    pieces, piece = 75_000, 4096
     small, big = tmp_path / "small.dcm", tmp_path / "big.dcm"
     small.write_bytes(part10(instance()))
     head = part10(instance(NumberOfFrames=pieces)).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")

@@ -397,6 +397,17 @@ def test_graphics_stay_numbers():
     assert walk(implicit(0x00700022, points), IMPLICIT)["00700022"]["Value"][-1] == 19999
 
 
+def test_items_inherit_the_character_set_or_have_their_own():
+    russian, latin = (explicit(0x00080005, "CS", term) for term in (b"ISO_IR 144", b"ISO_IR 100"))
+    name = explicit(0x00080104, "LO", b"\xbb\xee")
+
+    found = walk(russian + explicit(0x0040A730, "SQ", item(name) + item(latin + name) + item(name)))
+
+    texts = [inner["00080104"]["Value"] for inner in found["0040A730"]["Value"]]
+    assert texts == [["Лю"], ["»î"], ["Лю"]]
+    assert found["00080005"]["Value"] == ["ISO_IR 192"]
+
+
 # Limits.
 
 
