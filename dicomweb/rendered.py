@@ -112,7 +112,9 @@ def picture(
     if decoded.photometric == "PALETTE COLOR":
         return colour.from_palette(decoded.samples, header, signed=decoded.description.signed)
     if not decoded.photometric.startswith("MONOCHROME"):
-        raise UndecodablePixels(f"PhotometricInterpretation {decoded.photometric[:16]} with one sample per pixel")
+        raise UndecodablePixels(
+            f"PhotometricInterpretation {decoded.photometric[:16]} with one sample per pixel"
+        )
     return grayscale.display(decoded.samples, header, frame, window)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 from storage.pixels.attributes import Attributes, item, items, text, value, values
 
 _CONTENT, _CONCEPT_NAME, _CODE_MEANING, _CODE_VALUE = "0040A730", "0040A043", "00080104", "00080100"
-_STYLE = "body{font:1rem/1.5 sans-serif;margin:2rem;max-width:60rem}ul{padding-left:1.2rem}b{font-weight:600}"
+_STYLE = (
+    "body{font:1rem/1.5 sans-serif;margin:2rem;max-width:60rem}"
+    "ul{padding-left:1.2rem}li{white-space:pre-line}b{font-weight:600}"
+)
 _FACTS = {
     "Patient": "00100010",
     "Patient ID": "00100020",

@@ -1,6 +1,7 @@
 """Rendered and thumbnail over HTTP, from a real archive filled with real files."""
 
 import re
+import uuid
 
 import imagecodecs
 import numpy as np
@@ -9,14 +10,14 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from tests.dicomweb.rendered_archive import web_in
-from tests.storage.pixel_files import image, written
+from tests.storage.pixel_files import EXPLICIT, image, written
 
 RAMP = np.arange(4096, dtype="u2").reshape(64, 64)
 
 
-@pytest.fixture
-def web(tmp_path):
-    with web_in(tmp_path) as web:
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    with web_in(tmp_path_factory.mktemp("made")) as web:
         yield web
 
 
@@ -27,8 +28,9 @@ def real(test_data, tmp_path_factory):
         yield web
 
 
-def stored(web, tmp_path, ds):
-    return web.store(written(ds, tmp_path / f"{ds.SOPInstanceUID}.dcm"))[0]
+def stored(web, tmp_path, ds, transfer_syntax=EXPLICIT):
+    ds.SOPInstanceUID = f"2.25.{uuid.uuid4().int}"
+    return web.store(written(ds, tmp_path / f"{ds.SOPInstanceUID}.dcm", transfer_syntax))[0]
 
 
 def ramp(**attributes):
@@ -252,7 +254,7 @@ def test_a_broken_frame_answers_with_the_reason(web, tmp_path):
     ds.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
     ds["PixelData"].VR = "OB"
     ds["PixelData"].is_undefined_length = True
-    instance = web.store(written(ds, tmp_path / "broken.dcm", "1.2.840.10008.1.2.4.50"))[0]
+    instance = stored(web, tmp_path, ds, "1.2.840.10008.1.2.4.50")
     answer = web.get(instance)
     assert answer.status_code == 406
     assert "JPEG stream" in answer.json()["detail"]

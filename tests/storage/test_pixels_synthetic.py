@@ -10,9 +10,10 @@ from pydicom.pixels.encoders import RLELosslessEncoder
 from storage.pixels import colour
 from storage.pixels.attributes import with_tables
 from storage.pixels.codecs import DECODERS, EXPLICIT_BIG_ENDIAN
-from storage.pixels.decode import decode
+from storage.pixels.decode import decode, decode_frame, read_attributes
 from storage.pixels.description import PixelDescription
 from storage.pixels.errors import UndecodablePixels
+from tests.storage.pixel_files import Files, image, written
 
 SYNTAX = "1.2.840.10008.1.2"
 NATIVE = f"{SYNTAX}.1"
@@ -364,3 +365,23 @@ def test_a_segmented_palette_is_expanded():
 def test_a_missing_palette_is_named():
     with pytest.raises(UndecodablePixels, match="descriptor"):
         colour.from_palette(np.zeros((2, 2), "u1"), {}, signed=False)
+
+
+def test_a_big_endian_palette_image_is_its_little_endian_twin(tmp_path):
+    indices = np.arange(48, dtype="u1").reshape(6, 8)
+    table = (np.arange(4000, dtype="<u2") % 251 * 256).astype("<u2")
+    shown = []
+    for syntax, order in ((NATIVE, "<u2"), (EXPLICIT_BIG_ENDIAN, ">u2")):
+        ds = image(indices, PhotometricInterpretation="PALETTE COLOR")
+        ds.PixelData = indices.view("<u2").astype(order).tobytes()
+        for color in ("Red", "Green", "Blue"):
+            setattr(ds, f"{color}PaletteColorLookupTableDescriptor", [4000, 0, 16])
+            setattr(ds, f"{color}PaletteColorLookupTableData", table.astype(order).tobytes())
+        files = Files()
+        instance = files.add(written(ds, tmp_path / f"{order[0] == '>'}.dcm", syntax))
+        header = read_attributes(files, instance)
+        frame = decode_frame(files, instance, 1, header)
+        assert (frame.samples == indices).all()
+        shown.append(colour.from_palette(frame.samples, header, signed=False))
+    assert (shown[0] == shown[1]).all()
+    assert (shown[0][..., 0] == indices).all()
