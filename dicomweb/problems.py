@@ -28,6 +28,7 @@ from storage.errors import (
     StorageFull,
     UnknownInstance,
 )
+from storage.pixels.errors import UndecodablePixels
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ STATUS: dict[type[StorageError], int] = {
     InvalidQuery: 400,
     StorageFull: 507,
     StorageDown: 503,
+    # It is stored all right, but not to be had as pixels.
+    UndecodablePixels: 406,
 }
 _SERVER_ERROR = 500
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from pydicom.datadict import keyword_for_tag
 
 from dicomweb.documented import SERIES, STUDY, Endpoint, Responses, accepted, found, get, problems
 from dicomweb.media_types import DICOM_JSON, JSON, Accept, Offer
@@ -12,37 +13,19 @@ from dicomweb.search_parameters import read_query
 from dicomweb.urls import ServiceUrl
 from storage.archive import Archive
 from storage.instances import InstanceKey
-from storage.search import Level, Query
+from storage.search import ATTRIBUTES, LEVELS, Level, Query
 
 _OFFERS = [Offer(DICOM_JSON), Offer(JSON)]
-_KEYS = {
-    "study": [
-        ("StudyDate", "A date YYYYMMDD or a range of dates"),
-        ("StudyTime", "A time or a range of times"),
-        ("AccessionNumber", "Wild cards * and ? are taken"),
-        ("ModalitiesInStudy", "One or several, separated by commas"),
-        ("ReferringPhysicianName", "Wild cards * and ? are taken"),
-        ("PatientName", "Wild cards * and ? are taken, case does not matter"),
-        ("PatientID", "Wild cards * and ? are taken"),
-        ("StudyInstanceUID", "One or several, separated by commas"),
-        ("StudyID", "Wild cards * and ? are taken"),
-        ("StudyDescription", "Wild cards * and ? are taken"),
-    ],
-    "series": [
-        ("Modality", "One or several, separated by commas"),
-        ("SeriesInstanceUID", "One or several, separated by commas"),
-        ("SeriesNumber", "A number"),
-        ("SeriesDescription", "Wild cards * and ? are taken"),
-        ("PerformedProcedureStepStartDate", "A date or a range of dates"),
-        ("PerformedProcedureStepStartTime", "A time or a range of times"),
-        ("RequestAttributesSequence.ScheduledProcedureStepID", "Within a sequence"),
-    ],
-    "instance": [
-        ("SOPClassUID", "One or several, separated by commas"),
-        ("SOPInstanceUID", "One or several, separated by commas"),
-        ("InstanceNumber", "A number"),
-    ],
+_MATCHING = {
+    "DA": "A date YYYYMMDD, or a range of dates YYYYMMDD-YYYYMMDD, open at one end or not",
+    "TM": "A time HHMMSS, or a range of times HHMMSS-HHMMSS, open at one end or not",
+    "UI": "One or several UIDs, separated by commas",
+    "PN": "A name; wild cards * and ? are taken, and case does not matter",
+    "IS": "A number",
+    "US": "A number",
+    "CS": "One or several codes, separated by commas; wild cards * and ? are taken",
 }
+_TEXT = "Text; wild cards * and ? are taken"
 _OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
     (
         "includefield",
@@ -53,14 +36,6 @@ _OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("limit", "At most so many results", {"type": "integer", "minimum": 0}),
     ("offset", "Results to pass over", {"type": "integer", "minimum": 0, "default": 0}),
 ]
-_ANY: dict[str, Any] = {
-    "name": "attributes",
-    "description": "Any other attribute, by keyword or tag; into sequences by dots",
-    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-    "style": "form",
-    "explode": True,
-}
-_LEVELS: list[Level] = ["study", "series", "instance"]
 _RESOURCES: list[tuple[Level, str, str]] = [
     ("study", "/studies", "Search for studies"),
     ("series", "/series", "Search for series"),
@@ -101,17 +76,23 @@ def _responses() -> Responses:
 
 
 def _documented(level: Level, path: str) -> dict[str, Any]:
-    keys = [pair for each in _LEVELS[: _LEVELS.index(level) + 1] for pair in _KEYS[each]]
-    named = [*((name, text, {"type": "string"}) for name, text in keys), *_OPTIONS]
-    query: list[dict[str, Any]] = [
-        {"name": name, "description": text, "schema": schema} for name, text, schema in named
+    levels = LEVELS[: LEVELS.index(level) + 1]
+    keys = [(_name(each.tag), each.vr) for each in ATTRIBUTES if each.matched and each.level in levels]
+    named = [(name, _MATCHING.get(vr, _TEXT), {"type": "string"}) for name, vr in keys]
+    parameters = [
+        {"in": "query", "name": name, "required": False, "description": text, "schema": schema}
+        for name, text, schema in (*named, *_OPTIONS)
     ]
-    uids = [
-        {"in": "path", "name": kind, "required": True, "schema": {"type": "string"}, "description": meaning}
-        for kind, meaning in (("study", "Study Instance UID"), ("series", "Series Instance UID"))
-        if f"{{{kind}}}" in path
-    ]
-    return {"parameters": uids + [{"in": "query", "required": False, **entry} for entry in (*query, _ANY)]}
+    for kind, meaning in (("series", "Series Instance UID"), ("study", "Study Instance UID")):
+        if f"{{{kind}}}" in path:
+            uid = {"in": "path", "name": kind, "required": True, "description": meaning}
+            parameters.insert(0, {**uid, "schema": {"type": "string"}})
+    return {"parameters": parameters}
+
+
+def _name(tag: str) -> str:
+    """How a query names the attribute: keywords joined by dots into sequences."""
+    return ".".join(keyword_for_tag(int(step, 16)) for step in tag.split("."))
 
 
 def _more(url: ServiceUrl) -> dict[str, str]:

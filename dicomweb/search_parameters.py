@@ -8,7 +8,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
 from dicomweb.problems import BadRequest
 from storage.instances import checked_uid
-from storage.search import Exact, Level, Match, OneOf, Query, Range, Wildcard
+from storage.search import BY_TAG, Exact, Level, Match, OneOf, Query, Range, Wildcard
 
 _RESERVED = frozenset({"accept", "fuzzymatching", "includefield", "limit", "offset"})
 _HEX = re.compile(r"[0-9A-Fa-f]{8}")
@@ -25,17 +25,11 @@ _COMMA_VRS = frozenset({"UI", "CS"})  # neither may contain a comma; PS3.18 8.3.
 _RANGE_FORMS = {
     "DA": re.compile(r"([0-9]{8})?-([0-9]{8})?"),
     "TM": re.compile(r"([0-9][0-9:]*(?:\.[0-9]{1,6})?)?-([0-9][0-9:]*(?:\.[0-9]{1,6})?)?"),
-    "DT": re.compile(
-        r"([0-9]{4,14}(?:\.[0-9]{1,6})?(?:[+-][0-9]{4})?)?-([0-9]{4,14}(?:\.[0-9]{1,6})?(?:[+-][0-9]{4})?)?"
-    ),
 }
 _SINGLE_FORMS = {
     "DA": re.compile(r"[0-9]{8}"),
     "TM": re.compile(r"[0-9][0-9:]*(?:\.[0-9]{1,6})?"),
-    "DT": re.compile(r"[0-9]{4,14}(?:\.[0-9]{1,6})?(?:[+-][0-9]{4})?"),
 }
-# A "-" behind at least an hour is an offset from UTC, not a range (C.2.2.2.5.3).
-_OFFSET_TIME = re.compile(r"[0-9]{10,14}(?:\.[0-9]{1,6})?-[0-9]{4}")
 
 
 class Attribute(NamedTuple):
@@ -118,8 +112,10 @@ def _matches(grouped: dict[str, list[str]]) -> tuple[list[Match], list[str]]:
         tag, vr = attribute(name)
         if all(value.strip("*") == "" for value in values):
             universal.append(tag)
-        else:
+        elif tag in BY_TAG and BY_TAG[tag].matched:
             matches.append(Match(tag, _value(name, vr, values)))
+        else:
+            raise BadRequest(f"{name} is not an attribute to search by")
     return matches, universal
 
 
@@ -155,8 +151,8 @@ def _separated(vr: str, value: str) -> list[str]:
 
 
 def _single(name: str, vr: str, value: str) -> Exact | Range:
-    if value == '""':  # empty value matching (PS3.4 C.2.2.2.7)
-        return Exact("")
+    if value == '""':
+        raise BadRequest(f"{name}: empty value matching (PS3.4 C.2.2.2.7) is not offered")
     if vr == "UI" and not _UID.fullmatch(value):
         raise BadRequest(f"{name}: {value[:100]!r} is not a UID")
     if vr in _RANGE_FORMS:
@@ -165,7 +161,7 @@ def _single(name: str, vr: str, value: str) -> Exact | Range:
 
 
 def _moment(name: str, vr: str, value: str) -> Exact | Range:
-    if _SINGLE_FORMS[vr].fullmatch(value) and not ("-" in value and not _OFFSET_TIME.fullmatch(value)):
+    if _SINGLE_FORMS[vr].fullmatch(value):
         return Exact(value.replace(":", ""))
     ends = _RANGE_FORMS[vr].fullmatch(value)
     if ends is None or value == "-":
