@@ -1,9 +1,9 @@
 """What the archive keeps of an instance beside its bytes, read in one pass with hard limits."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from json import JSONEncoder
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,8 @@ from storage.layout import Layout
 from storage.part10 import FileMeta, digest_of, inflated, mapped, read_meta
 from storage.transfer_syntax import known, transfer_syntax
 from storage.walker import Walker
+
+_ENCODER = JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def read_header(path: Path) -> Header:
             dataset_offset=meta.dataset_offset,
             size=len(whole),
             digest=digest_of(file, meta.dataset_offset),
-            json=json.dumps(attributes, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(),
+            json=_ENCODER.encode(attributes).encode(),
             attributes=attributes,
             layout=layout,
             warnings=(*warnings, *_contradictions(meta, attributes)),

@@ -31,8 +31,6 @@ class Kind:
 
 def _listed(vr: str, texts: list[str]) -> Attribute:
     # Empty values among others are null, an empty value field is no Value at all (PS3.18 F.2.5).
-    if len(texts) == 1:
-        return {"vr": vr, "Value": texts} if texts[0] else {"vr": vr}
     return {"vr": vr, "Value": [text or None for text in texts]}
 
 
@@ -55,7 +53,9 @@ def _code(vr: str, raw: bytes, _charset: Charset, warn: Warn) -> Attribute:
 
 def _label(vr: str, raw: bytes, charset: Charset, warn: Warn) -> Attribute:
     text = _clean(charset.decode(raw, warn).rstrip(" \0"), warn)
-    return _listed(vr, [part.rstrip(" ") for part in text.split("\\")])
+    if "\\" in text:
+        return _listed(vr, [part.rstrip(" ") for part in text.split("\\")])
+    return {"vr": vr, "Value": [text]} if text else {"vr": vr}
 
 
 def _text(vr: str, raw: bytes, charset: Charset, warn: Warn) -> Attribute:

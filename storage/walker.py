@@ -243,7 +243,7 @@ class Walker:
     def _attribute(self, header: ElementHeader, text: Charset, place: _Place) -> Attribute:
         """A value of defined length."""
         tag, named, length, start = header
-        vr = named if named in place.encoding.kinds else "UN"
+        vr = named if named is not None and named in place.encoding.kinds else "UN"
         kind = place.encoding.kinds[vr]
         if tag in _EXTENDED_OFFSETS and not place.path:
             self._keep_extended_offsets(tag, start, length)
