@@ -16,6 +16,7 @@ from inference.heartbeat import Heartbeat
 from inference.records import FindingRecord
 from inference.results.context import Report, ResultContext
 from inference.results.reading import read_findings
+from inference.results.rehearsal import rehearse
 from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
 from inference.suitability import Unsuitable
@@ -24,7 +25,7 @@ from inference.workitems import Inputs, LeaseLost, NewWorkItem, Outcome, State, 
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
 from models.catalog import Catalog
-from models.errors import CardError
+from models.errors import CardError, ModelError
 from models.runtime import Runtime
 from storage.archive import Archive
 from storage.errors import DuplicateInstance, StorageDown, StorageFull, UnknownInstance
@@ -86,6 +87,15 @@ class Pipeline:
         self._max_attempts = max_attempts
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
         self._clock = clock
+
+    def warm_up(self) -> None:
+        """Load the models and all that results need, so that the first work item does not wait for it."""
+        for card in self._catalog.cards():
+            try:
+                self._runtime.load(card)
+            except ModelError as error:
+                log.warning("%s", error)
+        rehearse()
 
     def run(self, uid: str) -> WorkItem:
         """Carry out the work item, unless it is not due, held by another worker, or has ended.

@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pydicom import Dataset, config
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.valuerep import validate_value
+
+from inference.uids import uid_from
 
 # Patient, Patient Study and General Study Modules (PS3.3 C.7.1.1, C.7.2).
 PATIENT_AND_STUDY = (
@@ -50,6 +53,7 @@ IMAGE = (
     "Columns",
     "FrameOfReferenceUID",
     "PositionReferenceIndicator",
+    "PatientOrientation",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
@@ -82,7 +86,19 @@ _SEXES = ("M", "F", "O")
 
 def source_images(headers: Iterable[bytes]) -> list[Dataset]:
     """Data sets without pixels from stored headers (DICOM JSON model, PS3.18 F, UTF-8)."""
-    return [source_image(json.loads(header)) for header in headers]
+    images = [source_image(json.loads(header)) for header in headers]
+    for image in images:
+        # Type 2 in a CT, but in the masks over it wanted where slices have a place (PS3.3 C.7.6.16.2.1).
+        if "ImagePositionPatient" in image and not image.get("SliceThickness"):
+            image.SliceThickness = _distance(images)
+    return images
+
+
+def _distance(images: Sequence[Dataset]) -> float:
+    """From one slice to the next, in mm; 1 where there is no next one."""
+    places = [np.array(image.ImagePositionPatient, float) for image in images[:2]]
+    apart = float(np.linalg.norm(places[-1] - places[0]))
+    return float(f"{apart:.6g}") or 1.0
 
 
 def source_image(attributes: Mapping[str, Any]) -> Dataset:
@@ -101,7 +117,18 @@ def source_image(attributes: Mapping[str, Any]) -> Dataset:
     for keyword in EMPTY_WHEN_MISSING:
         if keyword not in dataset:
             setattr(dataset, keyword, None)
+    _place(dataset)
     return dataset
+
+
+def _place(image: Dataset) -> None:
+    """Make sure that images with a place have a frame of reference, and those without have none."""
+    if "ImagePositionPatient" in image and "ImageOrientationPatient" in image:
+        if not image.get("FrameOfReferenceUID"):
+            image.FrameOfReferenceUID = uid_from("frame of reference", image.SeriesInstanceUID)
+    elif "PerFrameFunctionalGroupsSequence" not in image:
+        image.pop("FrameOfReferenceUID", None)
+        image.pop("ImagePositionPatient", None)
 
 
 def named(attributes: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -359,6 +359,14 @@ def test_work_withdrawn_while_the_model_runs_stores_nothing(
     assert files() == {}
 
 
+def test_a_worker_that_warmed_up_works(pipeline, scheduled, runtime):
+    pipeline.warm_up()
+    assert runtime.loaded() == 2
+    (uid,) = scheduled(ct_series(4))
+
+    assert pipeline.run(uid).state is State.COMPLETED
+
+
 def test_heartbeats_end_with_the_run(pipeline, scheduled):
     (uid,) = scheduled(ct_series(4))
     pipeline.run(uid)

@@ -19,12 +19,15 @@ from inference.results.reading import is_report, read_findings
 from inference.results.rows import finding_records
 from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
+from storage.header import read_header
+from storage.instances import StoredInstance
 from tests.conftest import missing
 from tests.inference.analyses import (
     CERTAINTY,
     DIAMETER,
     LUNG,
     MM,
+    MODEL,
     NODULE,
     SERIES,
     STUDY,
@@ -344,6 +347,76 @@ def test_a_mask_without_pixels_makes_no_segmentation():
     empty = [replace(each, labels=np.zeros_like(each.labels)) for each in lungs(headers).segments]
 
     assert len(made(replace(analysed, segments=tuple(empty)), headers).files) == 1
+
+
+def film_mask(headers) -> Analysis:
+    labels = np.zeros((1, headers[0].Rows, headers[0].Columns), np.uint8)
+    labels[0, 10:20, 10:30] = 1
+    one = replace(lungs(ct_series()).segments[0], labels=labels)
+    heart = Finding(
+        "heart", LUNG, presence="not stated", segment=1, measurements=(Measurement(DIAMETER, 90.0, MM),)
+    )
+    return analysis(headers, segments=(one,), findings=(heart,))
+
+
+@pytest.mark.parametrize(
+    ("headers", "make"),
+    [
+        (ct_series(SliceThickness=None), lungs),
+        (ct_series(SliceThickness=""), lungs),
+        (ct_series(FrameOfReferenceUID=None), lungs),
+        (ct_series(PositionReferenceIndicator=None, InstanceNumber=None), lungs),
+        ([film_header()], film_mask),
+        ([film_header(FrameOfReferenceUID="2.25.9")], film_mask),
+        ([film_header(ImagerPixelSpacing=None)], film_mask),
+    ],
+    ids=[
+        "no slice thickness",
+        "empty slice thickness",
+        "no frame of reference",
+        "no instance number",
+        "film",
+        "film with a frame of reference",
+        "film without spacing",
+    ],
+)
+def test_images_that_lack_what_many_lack_get_valid_masks(headers, make, tmp_path):
+    data = made(make(headers), headers).files[0]
+    path = tmp_path / "seg.dcm"
+    path.write_bytes(data)
+
+    said = tool("dciodvfy", "-new", str(path))
+    assert [line for line in said.splitlines() if line.startswith(("Error", "E:"))] == []
+    pixels = segments_of(data).get_pixels_by_source_instance(
+        [ds.SOPInstanceUID for ds in headers], segment_numbers=[1], assert_missing_frames_are_empty=True
+    )
+    assert pixels.sum() == (make(headers).segments[0].labels == 1).sum()
+
+
+def test_masks_over_some_frames_of_a_multi_frame_image(test_data, tmp_path):
+    header = read_header(test_data / "dicom" / "enhanced" / "eCT_Supplemental.dcm")
+    instance = StoredInstance(
+        header.key, header.sop_class, header.transfer_syntax, header.size, header.digest, "", 1, None, 2
+    )
+    (image,) = source_images([header.json])
+    labels = np.zeros((1, image.Rows, image.Columns), np.uint8)
+    labels[0, 100:120, 50:90] = 1
+    one = replace(lungs(ct_series()).segments[0], labels=labels)
+    finding = Finding("lung", LUNG, segment=1, measurements=(Measurement(DIAMETER, 9.0, MM),))
+    places = (SourceFrame(instance, 2),)
+    analysed = Analysis(MODEL, (instance,), places, (finding,), (one,))
+    objects = result_objects(analysed, [image], CONTEXT)
+
+    for number, data in enumerate(objects.files):
+        path = tmp_path / f"{number}.dcm"
+        path.write_bytes(data)
+        said = tool("dciodvfy", "-new", str(path))
+        assert [line for line in said.splitlines() if line.startswith(("Error", "E:"))] == []
+    pixels = segments_of(objects.files[0]).get_pixels_by_source_frame(
+        image.SOPInstanceUID, [1, 2], segment_numbers=[1], assert_missing_frames_are_empty=True
+    )
+    assert np.array_equal(pixels[..., 0], np.stack([np.zeros_like(labels[0]), labels[0]]))
+    assert tuple(read_findings(read(objects.files[1]))) == objects.records
 
 
 def test_overlapping_segments_are_both_whole():
