@@ -1,8 +1,8 @@
 """Where blobs and rows disagree, and how they come to agree again.
 
-A blob without a row is what a crash leaves between the two, or what a lost index does not know any more. Nobody
-can tell which, so it is taken into the index and never thrown away. A row without a blob is lost data, and is
-reported.
+A blob without a row is what a crash leaves between the two, or what a lost index does not know any more.
+Nobody can tell which, so it is taken into the index and never thrown away. A row without a blob is lost data,
+and is reported.
 """
 
 import logging

@@ -175,7 +175,7 @@ def _requests(connection: Connection, ids: list[int]) -> dict[int, list[Element]
 
 
 def _beyond(connection: Connection, query: Query, rows: Rows, known: set[str]) -> list[dict[str, Element]]:
-    """What was asked for and is no column: from the header of the instance, or of one in the study or series."""
+    """What was asked for and is no column: from the header of an instance of the study or series."""
     tags = {tag.split(".")[0] for tag in query.include if tag != _ALL} - known
     everything = _ALL in query.include
     if not (tags or everything):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 
-from storage.errors import StorageDown, StorageFull
+from storage.errors import InvalidQuery, StorageDown, StorageFull
 
 _BUSY_MS = 30_000
 _POSTGRES = {
@@ -139,12 +139,24 @@ def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection to read with; raises as `writing` does."""
-    with database_errors(), engine.connect() as connection:
+    """A connection to read with; raises as `writing` does.
+
+    Raises:
+        InvalidQuery: a value that is asked for is none that the database could have.
+    """
+    with database_errors(), _value_errors(), engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             # Each question is one statement; BEGIN and ROLLBACK around it would be two more round trips.
             connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
+
+
+@contextmanager
+def _value_errors() -> Iterator[None]:
+    try:
+        yield
+    except (exc.DataError, UnicodeEncodeError, OverflowError) as error:
+        raise InvalidQuery("the index has no such value") from error
 
 
 @contextmanager

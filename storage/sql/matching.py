@@ -1,9 +1,10 @@
 """One attribute and what it must be (PS3.4 C.2.2.2), as a condition on columns."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from storage.errors import InvalidQuery
 from storage.names import name_groups, normalised, words
@@ -21,6 +22,14 @@ from storage.sql.tables import instances, series, series_classes, series_request
 
 Value = Exact | Wildcard | Range | OneOf
 
+_LONGEST = 1024
+"""Characters; PS3.5 6.2 has no searched value longer than 194."""
+_NEVER_STORED = re.compile("[\0\ud800-\udfff]")
+_MOST = 10_000
+_MOST_COSTLY = 100
+"""Values that each need a condition of their own; SQLite takes 1000 terms in all."""
+_TOO_GREAT = 2**31
+
 
 def condition(dialect: str, match: Match, *, fuzzy: bool) -> Condition | None:
     """The condition for `match`; None when every value matches (PS3.4 C.2.2.2.3).
@@ -35,9 +44,28 @@ def condition(dialect: str, match: Match, *, fuzzy: bool) -> Condition | None:
         )
     if is_everything(match.value):
         return None
+    _check(attribute.keyword, match.value)
     if fuzzy and attribute.vr == "PN":
         return _fuzzy_name(dialect, match)
     return _matched(dialect, match.tag, match.value)
+
+
+def _check(keyword: str, value: Value) -> None:
+    texts = _texts(value)
+    if any(len(text) > _LONGEST or _NEVER_STORED.search(text) for text in texts):
+        raise InvalidQuery(f"no {keyword} is that long, or has such characters")
+    if len(texts) > _MOST:
+        raise InvalidQuery(f"more than {_MOST} values of {keyword}")
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    match value:
+        case Exact(text) | Wildcard(text):
+            return (text,)
+        case Range(low, high):
+            return (low or "", high or "")
+        case OneOf(values):
+            return values
 
 
 def is_everything(value: Value) -> bool:
@@ -69,6 +97,8 @@ def _one_of(dialect: str, tag: str, value: OneOf) -> Condition:
     wanted = [text for text in value.values if text]
     if tag not in _SPECIAL and BY_TAG[tag].vr in _AS_IS:
         return _COLUMNS[tag].in_(wanted)
+    if len(wanted) > _MOST_COSTLY:
+        raise InvalidQuery(f"more than {_MOST_COSTLY} values of {BY_TAG[tag].keyword}")
     return or_(*(_matched(dialect, tag, Exact(text)) for text in wanted))
 
 
@@ -187,8 +217,8 @@ def _integer(_: str, tag: str, value: Value) -> Condition:
         number = int(value.value)
     except ValueError:
         raise InvalidQuery(f"{BY_TAG[tag].keyword} is a number, not {value.value[:64]!r}") from None
-    # Beyond 64 bits no database has a column for it, and no instance such a number.
-    return _COLUMNS[tag] == min(max(number, -(2**62)), 2**62)
+    # What is beyond 32 bits is no number of PS3.5 6.2, and none that the databases compare.
+    return _COLUMNS[tag] == number if abs(number) < _TOO_GREAT else false()
 
 
 def _name(dialect: str, tag: str, value: Value) -> Condition:

@@ -14,8 +14,7 @@ Attributes = dict[str, Any]
 
 # Longer values break the standard; cut, they still fit every index of PostgreSQL (2704 bytes a row).
 _LONGEST = 256
-_MAX_INTEGER = 2**63 - 1
-_MAX_SMALL = 2**31 - 1
+_MAX_INTEGER = 2**31 - 1
 _MAX_REQUESTS = 64
 
 
@@ -122,9 +121,9 @@ def _requests(attributes: Attributes) -> list[Values]:
 def _details(attributes: Attributes) -> Values:
     return {
         "number": integer(attributes, "00200013"),
-        "rows": integer(attributes, "00280010", _MAX_SMALL),
-        "columns": integer(attributes, "00280011", _MAX_SMALL),
-        "bits_allocated": integer(attributes, "00280100", _MAX_SMALL),
+        "rows": integer(attributes, "00280010"),
+        "columns": integer(attributes, "00280011"),
+        "bits_allocated": integer(attributes, "00280100"),
     }
 
 
@@ -163,10 +162,10 @@ def time(attributes: Attributes, tag: str) -> str:
     return text(attributes, tag).replace(":", "")[:16]
 
 
-def integer(attributes: Attributes, tag: str, largest: int = _MAX_INTEGER) -> int | None:
+def integer(attributes: Attributes, tag: str) -> int | None:
     """The first value, None when it is no number that fits."""
     try:
         value = int(_first(attributes, tag))
     except (TypeError, ValueError, OverflowError):
         return None
-    return value if abs(value) <= largest else None
+    return value if abs(value) <= _MAX_INTEGER else None

@@ -99,7 +99,7 @@ series = Table(
     Column("study_id", BigId, ForeignKey("studies.id"), nullable=False, index=True),
     Column("series_uid", Plain, nullable=False),
     _empty("modality"),
-    Column("number", BigInteger),
+    Column("number", Integer),
     _empty("description"),
     _empty("descr_norm"),
     _empty("series_date"),
@@ -164,7 +164,7 @@ instances = Table(
     Column("sop_uid", Plain, nullable=False, unique=True),
     # The name of the blob follows from the UIDs and the version; it would be two thirds of the row.
     *_stored(),
-    Column("number", BigInteger),
+    Column("number", Integer),
     Column("rows", Integer),
     Column("columns", Integer),
     Column("bits_allocated", Integer),

@@ -82,7 +82,7 @@ def _series() -> None:
         sa.Column("study_id", _ID, sa.ForeignKey("studies.id"), nullable=False, index=True),
         _needed("series_uid", _PLAIN),
         *_empty("modality"),
-        sa.Column("number", sa.BigInteger),
+        sa.Column("number", sa.Integer),
         *_empty("description", "descr_norm", "series_date", "series_time", "body_part"),
         *_empty("pps_start_date", "pps_start_time"),
         _count("instances", 0),
@@ -131,7 +131,7 @@ def _instances() -> None:
         sa.Column("series_id", _ID, sa.ForeignKey("series.id"), nullable=False),
         sa.Column("sop_uid", _PLAIN, nullable=False, unique=True),
         *_stored(),
-        sa.Column("number", sa.BigInteger),
+        sa.Column("number", sa.Integer),
         *(sa.Column(name, sa.Integer) for name in ("rows", "columns", "bits_allocated")),
     )
     op.create_index("ix_instances_series", "instances", ["series_id", "number"])
