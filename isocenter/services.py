@@ -47,9 +47,9 @@ class Services:
         )
 
     def pipeline(self) -> Pipeline:
-        """What runs a work item; keeps its model sessions loaded."""
+        """What runs a work item, with the models loaded, so that the first study does not wait for them."""
         inference = self.settings.inference
-        return Pipeline(
+        pipeline = Pipeline(
             self.archive,
             self.spool,
             self.work,
@@ -58,6 +58,8 @@ class Services:
             lease_seconds=inference.lease_seconds,
             max_attempts=inference.max_attempts,
         )
+        pipeline.warm_up()
+        return pipeline
 
 
 def blobs_for(settings: Settings) -> Blobs:
