@@ -102,7 +102,7 @@ def read_headers(
             reasons.append(reason)
     if len(chosen) < max(applies_to.min_instances, 1):
         why = reasons[0] if reasons else f"the model needs at least {applies_to.min_instances}"
-        raise Unsuitable(f"{len(chosen)} images: {why}")
+        raise Unsuitable(f"{len(chosen)} image{'' if len(chosen) == 1 else 's'}: {why}")
     return chosen
 
 

@@ -196,7 +196,7 @@ def test_volume_with_its_spacing(prepared):
 
 def test_too_few_instances(prepared):
     card = card_of(applies_to={"min_instances": 3})
-    with pytest.raises(Unsuitable, match="1 images: the model needs at least 3"):
+    with pytest.raises(Unsuitable, match="1 image: the model needs at least 3"):
         prepared(card, series([ct_slice(1)]))
 
 
