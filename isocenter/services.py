@@ -54,7 +54,7 @@ class Services:
             self.spool,
             self.work,
             self.catalog,
-            Runtime(threads=inference.threads),
+            Runtime(threads=inference.threads, timeout_s=inference.timeout_seconds),
             lease_seconds=inference.lease_seconds,
             max_attempts=inference.max_attempts,
         )

@@ -126,12 +126,14 @@ class InferenceSettings(Section):
     models: tuple[Path, ...] = ()
     """Folders with further model packages."""
     disabled_models: tuple[str, ...] = ()
-    settle_seconds: float = Field(default=1.0, ge=0)
+    settle_seconds: float = Field(default=0.5, ge=0)
     """A series is taken as complete this long after the delivery that brought it ended."""
     quiet_seconds: float = Field(default=10.0, ge=0)
     """… or when nothing more of it arrived for this long, whatever the association does."""
     threads: int = Field(default=0, ge=0)
     """Threads per model; 0 means one per core."""
+    timeout_seconds: float = Field(default=600, gt=0)
+    """A model that runs longer is stopped, and its work item has failed."""
     lease_seconds: float = Field(default=60, gt=1)
     """A worker that is silent for this long has lost its work item to another."""
     max_attempts: int = Field(default=3, ge=1)
