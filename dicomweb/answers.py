@@ -61,6 +61,11 @@ def wanted_range(request: Request, size: int, etag: str) -> Piece | None:
     return piece
 
 
+def content_range(piece: Piece, size: int) -> str:
+    """The Content-Range of `piece` of `size` bytes."""
+    return f"bytes {piece.offset}-{piece.offset + piece.length - 1}/{size}"
+
+
 def content(
     request: Request,
     media_type: str,
@@ -92,7 +97,7 @@ def content(
         **(headers or {}),
     }
     if piece:
-        sent["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+        sent["Content-Range"] = content_range(piece, size)
     status = 206 if piece else 200
     return streamed(request, read(offset, length), media_type, sent, status)
 

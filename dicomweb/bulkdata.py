@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
-from dicomweb.answers import PRIVATE, content, streamed
+from dicomweb.answers import PRIVATE, content, content_range, streamed, wanted_range
 from dicomweb.documented import (
     INSTANCE,
     Key,
@@ -34,7 +34,7 @@ _RESPONSES: Responses = {
     200: found(
         "The value, little endian; of encapsulated pixel data the frames", OCTETS, "multipart/related"
     ),
-    206: found("The range of it that was asked for", OCTETS),
+    206: found("The range of it that was asked for", OCTETS, "multipart/related"),
     304: {"description": "The client has it already"},
     **problems(400, 404, 406, 416),
 }
@@ -65,11 +65,15 @@ def _value(request: Request, archive: Archive, instance: StoredInstance, path: s
         chunks = swapped(_stored(archive, instance, start + offset - before, whole), unit)
         return _cut(chunks, before, length)
 
+    etag = f'"{instance.digest[:32]}-{path}"'
     if not offer.multipart:
-        return content(request, OCTETS, size, f'"{instance.digest[:32]}-{path}"', read)
+        return content(request, OCTETS, size, etag, read)
+    # Clients that can read nothing but multipart bodies ask for ranges of the value within.
+    piece = wanted_range(request, size, etag)
     boundary = new_boundary()
-    body = write_multipart([(OCTETS, read(0, size))], boundary)
-    return streamed(request, body, multipart_type(OCTETS, boundary), PRIVATE)
+    body = write_multipart([(OCTETS, read(*(piece or (0, size))))], boundary)
+    headers = PRIVATE | ({"Content-Range": content_range(piece, size)} if piece else {})
+    return streamed(request, body, multipart_type(OCTETS, boundary), headers, 206 if piece else 200)
 
 
 def _stored(archive: Archive, instance: StoredInstance, offset: int, length: int) -> Iterator[bytes]:
