@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, delete, select, update
 
 from inference.completeness import Arrivals
+from inference.findings_sql import remove_findings
 from inference.inserting import insert_if_absent
 from inference.tables import due_series, trigger_cursors
 from storage.sql.engine import reading, writing
@@ -44,10 +45,20 @@ class SqlArrivals:
         name: str,
         before: str | None,
         after: str,
+        *,
         known: Mapping[str, Arrivals],
         changed: Sequence[Arrivals],
+        deleted: Sequence[str],
     ) -> bool:
         """Move the cursor from `before` to `after` and store what the events between them changed.
+
+        Args:
+            name: of the reader.
+            before: the cursor as it was read.
+            after: the cursor of the last event.
+            known: the series concerned as they were read.
+            changed: those of them that are different now, and new ones.
+            deleted: SOP Instance UIDs that are gone; where they were reports, so are their findings.
 
         Returns:
             False, and nothing is changed, when the cursor or one of the rows in `known` was moved by another
@@ -58,6 +69,7 @@ class SqlArrivals:
                 _move(connection, name, before, after)
                 for each in changed:
                     _store(connection, known.get(each.series), each)
+                remove_findings(connection, deleted)
         except _MovedByAnother:
             return False
         return True

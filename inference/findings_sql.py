@@ -19,6 +19,12 @@ def add_findings(connection: Connection, records: Sequence[FindingRecord]) -> No
         connection.execute(insert(findings), [_row(record) for record in records])
 
 
+def remove_findings(connection: Connection, reports: Sequence[str]) -> None:
+    """Remove the rows of reports that are gone, in the transaction of `connection`."""
+    if reports:
+        connection.execute(delete(findings).where(findings.c.result_uid.in_(reports)))
+
+
 class SqlFindings:
     """Reads findings, and rebuilds them from reports."""
 
@@ -50,7 +56,7 @@ class SqlFindings:
     def replace_report(self, result: str, records: Sequence[FindingRecord]) -> None:
         """Make the rows of the report `result` these: used when the index is rebuilt from the objects."""
         with writing(self._engine) as connection:
-            connection.execute(delete(findings).where(findings.c.result_uid == result))
+            remove_findings(connection, [result])
             add_findings(connection, records)
 
 

@@ -81,7 +81,10 @@ class Triggers:
         heard = [event for event in events if event.origin.protocol not in SILENT]
         known = self._work.arrivals.waiting(event.series for event in heard)
         changed = self._folded(known, heard)
-        self._work.arrivals.advance(CURSOR, before, events[-1].cursor, known, changed)
+        deleted = [event.sop for event in events if event.kind == "instance.deleted" and event.sop]
+        self._work.arrivals.advance(
+            CURSOR, before, events[-1].cursor, known=known, changed=changed, deleted=deleted
+        )
         return len(events) == limit
 
     def _folded(self, known: dict[str, Arrivals], events: Sequence[Event]) -> list[Arrivals]:

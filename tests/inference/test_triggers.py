@@ -145,9 +145,9 @@ def test_killed_at_any_step_the_work_is_made_once(triggers, work, deliver, monke
     target = work if step == "create_for" else work.arrivals
     real = getattr(target, step)
 
-    def killed(*arguments):
+    def killed(*arguments, **options):
         if when == "after":
-            real(*arguments)
+            real(*arguments, **options)
         raise Killed
 
     with monkeypatch.context() as patch:
