@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import groupby, islice
 
 from storage.errors import InvalidInstance, UnknownInstance
 from storage.header import Header, read_header
@@ -55,7 +55,7 @@ def reindex(
         StorageDown, StorageFull: it could not be finished; run it again.
     """
     total = Reindexed()
-    for some in _groups(blobs.list(STUDIES)):
+    for some in _groups(_by_arrival(blobs.list(STUDIES))):
         total += reindex_blobs(blobs, index, spool, some)
         progress(total)
     for some in _groups(blobs.list(QUARANTINE)):
@@ -72,6 +72,12 @@ def reindex_blobs(blobs: Blobs, index: SqlIndex, spool: Spool, wanted: Iterable[
         total += _add(index, [entry for entry in entries if isinstance(entry, Entry)])
         total += Reindexed(failed=tuple(failure for failure in entries if not isinstance(failure, Entry)))
     return total
+
+
+def _by_arrival(found: Iterator[BlobStat]) -> Iterator[BlobStat]:
+    """Each study in the order in which it came: its first instance says what its patient and study are."""
+    for _, study in groupby(found, lambda blob: blob.name.split("/")[1]):
+        yield from sorted(study, key=lambda blob: blob.modified)
 
 
 def _groups(found: Iterator[BlobStat]) -> Iterator[list[BlobStat]]:
