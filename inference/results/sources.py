@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from pydicom import Dataset, config
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.datadict import tag_for_keyword
 from pydicom.valuerep import validate_value
 
 from inference.uids import uid_from
@@ -129,15 +129,6 @@ def _place(image: Dataset) -> None:
     elif "PerFrameFunctionalGroupsSequence" not in image:
         image.pop("FrameOfReferenceUID", None)
         image.pop("ImagePositionPatient", None)
-
-
-def named(attributes: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Values by keyword, for people and rules; elements without a keyword or inline value are left out."""
-    return {
-        keyword: element.get("Value", [])
-        for tag, element in attributes.items()
-        if (keyword := keyword_for_tag(int(tag, 16))) and "BulkDataURI" not in element
-    }
 
 
 def _usable(element: Mapping[str, Any]) -> bool:
