@@ -277,8 +277,12 @@ def _modalities(dialect: str, _: str, value: Value) -> Condition:
 def _classes(_: str, __: str, value: Value) -> Condition:
     if not isinstance(value, Exact):
         raise _DoesNotApply
-    inside = select(series.c.study_id).select_from(series.join(series_classes))
-    return studies.c.id.in_(inside.where(series_classes.c.sop_class == value.value))
+    inside = (
+        select(series.c.id)
+        .select_from(series.join(series_classes))
+        .where(series.c.study_id == studies.c.id, series_classes.c.sop_class == value.value)
+    )
+    return inside.correlate(studies).exists()
 
 
 def _requests(dialect: str, tag: str, value: Value) -> Condition:

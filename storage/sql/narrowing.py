@@ -7,7 +7,7 @@ planner sees the same by itself, once it is told what every match contains.
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select, table, text, union
+from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select, table, text, union_all
 
 from storage.names import name_groups, normalised, words
 from storage.search import Exact, Match, Query, Wildcard
@@ -61,7 +61,7 @@ class _Prefix:
     def if_worth_it(self, connection: Connection) -> Condition | None:
         if connection.dialect.name == "postgresql":
             return or_(*self._ranges)
-        found = union(*(select(studies.c.id).where(here) for here in self._ranges))
+        found = union_all(*(select(studies.c.id).where(here) for here in self._ranges))
         return _when_few(connection, found)
 
 

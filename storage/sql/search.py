@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Select, and_, literal_column, select
 
 from storage.search import (
     BY_TAG,
@@ -35,17 +35,30 @@ _ORDER: dict[Level, tuple[Any, ...]] = {
 }
 
 
+_KEYS_BELOW = {"0020000E", "00080018", "00400275.00400009", "00400275.00401001"}
+"""Attributes below the study of which an index has the few rows that match."""
+
+
 def _labelled(*tables: Any) -> list[Any]:
     return [column.label(f"{table.name}_{column.name}") for table in tables for column in table.c]
 
 
-_STATEMENT: dict[Level, Select[Any]] = {
-    "study": select(*_labelled(studies)).select_from(studies),
-    "series": select(*_labelled(studies, series)).select_from(series.join(studies)),
-    "instance": select(*_labelled(studies, series, instances)).select_from(
-        instances.join(series).join(studies)
-    ),
-}
+def _joined(upper: Any) -> dict[Level, Select[Any]]:
+    """The statements of each level; `upper` is the key of a study as its series are joined to it."""
+    whole = series.join(studies, upper == series.c.study_id)
+    return {
+        "study": select(*_labelled(studies)).select_from(studies),
+        "series": select(*_labelled(studies, series)).select_from(whole),
+        "instance": select(*_labelled(studies, series, instances)).select_from(
+            instances.join(whole, instances.c.series_id == series.c.id)
+        ),
+    }
+
+
+_ANY_ORDER = _joined(studies.c.id)
+# SQLite would read and sort all series there are. The plus keeps it from looking up studies by their keys, so
+# that it walks studies, newest first, and stops when it has enough.
+_STUDIES_FIRST = _joined(literal_column("+studies.id"))
 
 
 def run(connection: Connection, query: Query) -> Page:
@@ -59,12 +72,15 @@ def run(connection: Connection, query: Query) -> Page:
 def _selected(connection: Connection, query: Query) -> Select[Any]:
     here, below = _conditions(connection.dialect.name, query)
     here += narrowed(connection, query)
+    by_key = query.series is not None or any(_is_key_below(match) for match in query.matches)
     if below:
-        here.append(_has_below(query.level, below))
+        here.append(_has_below(query.level, below, by_key=by_key))
     by_modality = _drives_by_modality(query)
     if by_modality:
         return _modality_first(by_modality, query).where(*here)
-    return _STATEMENT[query.level].where(*here).order_by(*_ORDER[query.level])
+    walked = connection.dialect.name == "sqlite" and not by_key
+    statements = _STUDIES_FIRST if walked else _ANY_ORDER
+    return statements[query.level].where(*here).order_by(*_ORDER[query.level])
 
 
 def _conditions(dialect: str, query: Query) -> tuple[list[Condition], list[tuple[Level, Condition]]]:
@@ -87,13 +103,24 @@ def _conditions(dialect: str, query: Query) -> tuple[list[Condition], list[tuple
     return here, below
 
 
-def _has_below(level: Level, below: list[tuple[Level, Condition]]) -> Condition:
+def _is_key_below(match: Match) -> bool:
+    return (
+        match.tag in _KEYS_BELOW and isinstance(match.value, Exact | OneOf) and not is_everything(match.value)
+    )
+
+
+def _has_below(level: Level, below: list[tuple[Level, Condition]], *, by_key: bool) -> Condition:
     """One series or instance has it all (a relational query: PS3.4 C.4.1.2.2.2)."""
-    key, source = (studies.c.id, series) if level == "study" else (series.c.id, instances)
-    column = series.c.study_id if level == "study" else instances.c.series_id
-    if level == "study" and any(at == "instance" for at, _ in below):
-        return key.in_(select(column).select_from(series.join(instances)).where(and_(*(c for _, c in below))))
-    return key.in_(select(column).select_from(source).where(and_(*(c for _, c in below))))
+    matched = and_(*(condition for _, condition in below))
+    if level == "series":
+        upper, lower = series.c.id, instances.c.series_id
+        inside = select(lower).where(matched)
+    else:
+        upper, lower = studies.c.id, series.c.study_id
+        deep = any(at == "instance" for at, _ in below)
+        inside = select(lower).select_from(series.join(instances) if deep else series).where(matched)
+    # A key is looked up once, and leads to its study. Anything else is looked for in study after study.
+    return upper.in_(inside) if by_key else inside.where(lower == upper).correlate(upper.table).exists()
 
 
 def _drives_by_modality(query: Query) -> str | None:
