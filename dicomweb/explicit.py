@@ -1,12 +1,14 @@
 """A stored object as Explicit VR Little Endian, in one forward pass that holds one chunk in memory.
 
-PS3.18 8.7.3.4 keeps Implicit VR and Big Endian out of web services. The bytes of every value stay as they
-are, but for the byte order of numbers; what is around them is new. Group lengths are left out (PS3.5 7.2).
+PS3.18 8.7.3.4 keeps Implicit VR and Big Endian out of web services, and makes this syntax the default. The
+bytes of every value stay as they are, but for the byte order of numbers; what is around them is new. Group
+lengths are left out (PS3.5 7.2).
 """
 
 import struct
+import zlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from storage.dictionary import value_representation
@@ -42,8 +44,11 @@ _BITS_ALLOCATED, _PIXEL_REPRESENTATION = 0x00280100, 0x00280103
 _HEADER = 12
 _WORD_BITS = 16
 _LONGEST_REMEMBERED = 1024
+_PIECE = 1 << 20
 
 Scope = dict[str, Any]
+Replacement = Callable[[], Iterator[bytes]]
+"""Writes an element with its header, or nothing."""
 
 
 def swapped(chunks: Iterable[bytes], unit: int) -> Iterator[bytes]:
@@ -75,20 +80,43 @@ def word_size(vr: str, bits_allocated: int = 0) -> int:
     return _UNITS.get(vr, 1)
 
 
-def explicit_little_endian(chunks: Iterable[bytes], size: int, syntax: TransferSyntax) -> Iterator[bytes]:
+def explicit_little_endian(
+    chunks: Iterable[bytes],
+    size: int,
+    syntax: TransferSyntax,
+    replaced: Mapping[int, Replacement] | None = None,
+) -> Iterator[bytes]:
     """The Part 10 file of the object in Explicit VR Little Endian.
 
     Args:
         chunks: the stored file.
         size: its length in bytes.
-        syntax: its transfer syntax, one of those with native pixel data that are not deflated.
+        syntax: its transfer syntax; with encapsulated pixel data, `replaced` must give native ones.
+        replaced: elements of the data set that are written anew, by tag.
 
     Raises:
         InvalidInstance: the data set cannot be followed; the message names the tag.
     """
-    transcoder = _Transcoder(_Source(chunks, size))
+    source = _Source(chunks, size)
+    transcoder = _Transcoder(source, replaced or {})
     yield transcoder.file_meta()
-    yield from transcoder.data_set(encoding_of(syntax), size)
+    if syntax.deflated:
+        yield from _inflated(source.stream(size - source.position))
+    else:
+        yield from transcoder.data_set(encoding_of(syntax), size)
+
+
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for chunk in chunks:
+            data = chunk
+            while data and not stream.eof:
+                yield stream.decompress(data, _PIECE)
+                data = stream.unconsumed_tail
+    except zlib.error as error:
+        raise InvalidInstance(f"the deflated data set is corrupt: {error}") from error
+    yield stream.flush()
 
 
 class _Source:
@@ -135,7 +163,8 @@ class _Source:
             yield data
 
 
-def _element_header(tag: int, vr: str, length: int) -> bytes:
+def element_header(tag: int, vr: str, length: int) -> bytes:
+    """Tag, VR and value length in Explicit VR Little Endian (PS3.5 7.1.2)."""
     place = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
     return place + (struct.pack("<HI", 0, length) if vr in _LONG else struct.pack("<H", length))
 
@@ -152,8 +181,9 @@ def _followed(read: ElementReader, source: _Source) -> ElementHeader:
 
 
 class _Transcoder:
-    def __init__(self, source: _Source) -> None:
+    def __init__(self, source: _Source, replaced: Mapping[int, Replacement]) -> None:
         self._source = source
+        self._replaced = replaced
         self._scopes: list[Scope] = []
 
     def file_meta(self) -> bytes:
@@ -168,9 +198,9 @@ class _Transcoder:
             if tag == 0x00020010:  # noqa: PLR2004 - Transfer Syntax UID
                 value = EXPLICIT_VR_LITTLE_ENDIAN.encode() + b"\0"
             if tag != 0x00020000:  # noqa: PLR2004 - File Meta Information Group Length, written anew
-                elements.append(_element_header(tag, vr or "UN", len(value)) + value)
+                elements.append(element_header(tag, vr or "UN", len(value)) + value)
         meta = b"".join(elements)
-        return preamble + _element_header(0x00020000, "UL", 4) + struct.pack("<I", len(meta)) + meta
+        return preamble + element_header(0x00020000, "UL", 4) + struct.pack("<I", len(meta)) + meta
 
     def data_set(self, encoding: Encoding, end: int, *, delimited: bool = False) -> Iterator[bytes]:
         """The elements up to position `end`, or to the item delimitation item."""
@@ -185,7 +215,12 @@ class _Transcoder:
             if tag == _ITEM_END and delimited:
                 break
             vr = vr or value_representation(tag, self._scopes)
-            yield from self._element(tag, vr, length, encoding, end)
+            written = self._element(tag, vr, length, encoding, end)
+            if len(self._scopes) == 1 and tag in self._replaced:
+                for _ in written:
+                    pass
+                written = self._replaced[tag]()
+            yield from written
         self._scopes.pop()
 
     def _element(self, tag: int, vr: str, length: int, encoding: Encoding, end: int) -> Iterator[bytes]:
@@ -194,11 +229,11 @@ class _Transcoder:
             # An unknown sequence is written in Implicit VR Little Endian (PS3.5 6.2.2, note 2).
             inner = IMPLICIT if vr == "UN" else encoding
             stop = end if length == UNDEFINED else source.position + length
-            yield _element_header(tag, "SQ", UNDEFINED)
+            yield element_header(tag, "SQ", UNDEFINED)
             yield from self._items(inner, stop)
             yield _item_header(_SEQUENCE_END, 0)
         elif length == UNDEFINED:
-            yield _element_header(tag, vr, UNDEFINED)
+            yield element_header(tag, vr, UNDEFINED)
             yield from self._fragments(encoding, end)
         elif tag & 0xFFFF == 0:
             for _ in source.stream(length):
@@ -233,7 +268,7 @@ class _Transcoder:
 
     def _value(self, tag: int, vr: str, length: int, encoding: Encoding) -> Iterator[bytes]:
         written = vr if vr in _LONG or length <= _MAX_SHORT else "UN"  # PS3.18 8.7.3.4, note 3
-        yield _element_header(tag, written, length + length % 2)
+        yield element_header(tag, written, length + length % 2)
         chunks: Iterable[bytes] = self._source.stream(length)
         if encoding is BIG_ENDIAN:
             bits = self._scopes[-1].get("00280100", {}).get("Value", [0])[0] if tag == _PIXEL_DATA else 0

@@ -35,14 +35,12 @@ def web_syntax(stored: str) -> str:
     return EXPLICIT_VR_LITTLE_ENDIAN if syntax.implicit or syntax.big_endian else stored
 
 
-def is_rewritten(stored: str) -> bool:
-    """The object does not leave as the bytes that are stored."""
-    return web_syntax(stored) != stored
-
-
 def object_offers(stored: str) -> list[Offer]:
     """The forms of one object, best first; an Accept that names no transfer syntax takes the first."""
-    return [Offer(DICOM, web_syntax(stored), multipart=True), Offer(DICOM, web_syntax(stored))]
+    syntaxes = [web_syntax(stored)]
+    if stored in DECODERS or transfer_syntax(stored).deflated:
+        syntaxes.append(EXPLICIT_VR_LITTLE_ENDIAN)
+    return [Offer(DICOM, syntax, multipart) for syntax in syntaxes for multipart in (True, False)]
 
 
 def frame_type(stored: str) -> str:

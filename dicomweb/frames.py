@@ -7,11 +7,11 @@ from hashlib import sha256
 from itertools import chain
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import PRIVATE, is_current, not_modified, streamed
+from dicomweb.decoded import decoded_frame
 from dicomweb.documented import (
     INSTANCE,
     Key,
@@ -25,12 +25,10 @@ from dicomweb.explicit import swapped, word_size
 from dicomweb.forms import DEFAULT_SYNTAXES, frame_offers
 from dicomweb.media_types import OCTETS, Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
-from dicomweb.problems import BadRequest, NotAcceptable, NotFound
+from dicomweb.problems import BadRequest, NotFound
 from storage.archive import Archive
 from storage.instances import StoredInstance
-from storage.pixels.attributes import Attributes
-from storage.pixels.decode import decode_frame, read_attributes
-from storage.pixels.errors import UndecodablePixels
+from storage.pixels.decode import read_attributes
 from storage.transfer_syntax import transfer_syntax
 
 _NUMBERS = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
@@ -116,21 +114,7 @@ def _frame_reader(archive: Archive, instance: StoredInstance, wanted: str | None
     if wanted == instance.transfer_syntax:
         return lambda number: archive.frame(instance, number)
     header = read_attributes(archive, instance)
-    return lambda number: _decoded(archive, instance, number, header)
-
-
-def _decoded(archive: Archive, instance: StoredInstance, number: int, header: Attributes) -> bytes:
-    """A frame as native little endian samples: colour as RGB, in the planar configuration of the data set."""
-    try:
-        frame = decode_frame(archive, instance, number, header)
-    except UndecodablePixels as error:
-        raise NotAcceptable(f"frame {number} is only available as stored: {error}") from error
-    samples, description = frame.samples, frame.description
-    if description.bits_allocated == 1:
-        return np.packbits(samples.astype(np.uint8), bitorder="little").tobytes()
-    if samples.ndim == 3 and description.planar == 1:  # noqa: PLR2004 - rows, columns, colours
-        samples = samples.transpose(2, 0, 1)
-    return np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")).tobytes()
+    return lambda number: decoded_frame(archive, instance, number, header)
 
 
 def _native_reader(archive: Archive, instance: StoredInstance) -> ReadFrame:

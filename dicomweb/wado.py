@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import PRIVATE, content, is_current, not_modified, streamed
+from dicomweb.decoded import decoded_object
 from dicomweb.documented import (
     INSTANCE,
     SERIES,
@@ -21,7 +22,7 @@ from dicomweb.documented import (
     problems,
 )
 from dicomweb.explicit import explicit_little_endian
-from dicomweb.forms import is_rewritten, object_offers
+from dicomweb.forms import object_offers, web_syntax
 from dicomweb.media_types import DICOM, ZIP, Accept, Offer
 from dicomweb.multipart import multipart_length, multipart_type, new_boundary, write_multipart
 from dicomweb.zipped import write_zip
@@ -44,7 +45,7 @@ def add_retrieve(router: APIRouter, archive: Archive) -> None:
     """The retrieve transactions of DICOM objects.
 
     Objects leave as the bytes that are stored; those in Implicit VR and Big Endian leave as Explicit VR
-    Little Endian (8.7.3.4).
+    Little Endian (8.7.3.4), as the others do when that is asked for by name.
     """
 
     @get(router, STUDY, "Retrieve the instances of a study", _OBJECTS)
@@ -81,9 +82,9 @@ def objects(
 
 def single_object(request: Request, archive: Archive, instance: StoredInstance, offer: Offer) -> Response:
     """One object alone: in ranges too where the stored bytes are what is sent."""
-    etag = _etag(instance)
+    etag = _etag(instance, offer)
     name = {"Content-Disposition": f'attachment; filename="{instance.key.sop}.dcm"'}
-    if not is_rewritten(instance.transfer_syntax):
+    if offer.transfer_syntax == instance.transfer_syntax:
 
         def read(offset: int, length: int) -> Iterator[bytes]:
             return archive.stream(instance, offset, length)
@@ -91,20 +92,26 @@ def single_object(request: Request, archive: Archive, instance: StoredInstance, 
         return content(request, offer.part_type, instance.size, etag, read, headers=name)
     if is_current(request, etag):
         return not_modified(etag)
-    headers = {"ETag": etag, **PRIVATE, **name}
-    return streamed(request, object_bytes(archive, instance), offer.part_type, headers)
+    chunks = object_bytes(archive, instance, offer.transfer_syntax)
+    return streamed(request, chunks, offer.part_type, {"ETag": etag, **PRIVATE, **name})
 
 
-def object_bytes(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
-    """The object as it leaves when any transfer syntax is taken."""
-    stored = archive.stream(instance)
-    if not is_rewritten(instance.transfer_syntax):
-        return stored
-    return explicit_little_endian(stored, instance.size, transfer_syntax(instance.transfer_syntax))
+def object_bytes(archive: Archive, instance: StoredInstance, wanted: str | None) -> Iterator[bytes]:
+    """The object in the transfer syntax `wanted`: the stored one, or Explicit VR Little Endian.
+
+    Raises:
+        NotAcceptable: its pixel data cannot be decoded.
+    """
+    if wanted == instance.transfer_syntax:
+        return archive.stream(instance)
+    syntax = transfer_syntax(instance.transfer_syntax)
+    if syntax.encapsulated:
+        return decoded_object(archive, instance)
+    return explicit_little_endian(archive.stream(instance), instance.size, syntax)
 
 
-def _etag(instance: StoredInstance) -> str:
-    return f'"{instance.digest[:32]}-{instance.version}"'
+def _etag(instance: StoredInstance, offer: Offer) -> str:
+    return f'"{instance.digest[:32]}-{instance.version}-{offer.transfer_syntax}"'
 
 
 def _parts(syntax: str) -> list[Offer]:
@@ -115,18 +122,24 @@ def _multipart(
     request: Request, archive: Archive, instances: Sequence[StoredInstance], offers: Sequence[Offer]
 ) -> Response:
     boundary = new_boundary()
-    types = [offer.part_type for offer in offers]
+    pairs = list(zip(instances, offers, strict=True))
     headers = dict(PRIVATE)
-    if not any(is_rewritten(instance.transfer_syntax) for instance in instances):
-        sizes = [(kind, instance.size) for kind, instance in zip(types, instances, strict=True)]
+    if all(offer.transfer_syntax == instance.transfer_syntax for instance, offer in pairs):
+        sizes = [(offer.part_type, instance.size) for instance, offer in pairs]
         headers["Content-Length"] = str(multipart_length(sizes, boundary))
-    parts = ((kind, object_bytes(archive, each)) for kind, each in zip(types, instances, strict=True))
+    parts = (
+        (offer.part_type, object_bytes(archive, instance, offer.transfer_syntax)) for instance, offer in pairs
+    )
     return streamed(request, write_multipart(parts, boundary), multipart_type(DICOM, boundary), headers)
 
 
 def _zip(request: Request, archive: Archive, instances: Sequence[StoredInstance]) -> Response:
     files: Iterable[tuple[str, Iterator[bytes]]] = (
-        (f"{each.key.series}/{each.key.sop}.dcm", object_bytes(archive, each)) for each in instances
+        (
+            f"{each.key.series}/{each.key.sop}.dcm",
+            object_bytes(archive, each, web_syntax(each.transfer_syntax)),
+        )
+        for each in instances
     )
     name = {"Content-Disposition": f'attachment; filename="{instances[0].key.study}.zip"'}
     return streamed(request, write_zip(files), ZIP, PRIVATE | name)
