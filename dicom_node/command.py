@@ -72,7 +72,7 @@ def c_store_rq(message_id: int, sop_class: str, sop: str) -> bytes:
 
 def c_store_rsp(message_id: int, sop_class: str, sop: str, answer: Answer) -> bytes:
     """PS3.7 Table 9.3-2, with the reason of a failure or warning (PS3.7 C.4)."""
-    comment = {ERROR_COMMENT: _padded(answer.comment, b" ")} if answer.reason else {}
+    comment = {ERROR_COMMENT: _padded(answer.comment(sop), b" ")} if answer.reason else {}
     return _encode(
         {
             AFFECTED_SOP_CLASS_UID: _uid(sop_class),

@@ -2,8 +2,9 @@
 
 import struct
 import zlib
+from contextlib import suppress
 
-from storage.encoding import UNDEFINED, ElementReader, encoding_of
+from storage.encoding import IMPLICIT, UNDEFINED, ElementReader, encoding_of
 from storage.errors import InvalidInstance
 from storage.transfer_syntax import transfer_syntax
 
@@ -21,13 +22,22 @@ def sop_uids(head: bytes, syntax_uid: str) -> tuple[str, str]:
         syntax_uid: its transfer syntax.
     """
     syntax = transfer_syntax(syntax_uid)
+    if syntax.deflated:
+        head = _inflated(head)
     found: dict[int, str] = {}
-    try:
-        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(head, HEAD) if syntax.deflated else head
-        _find(data, encoding_of(syntax).element, _SEQUENCE_END[syntax.big_endian], found)
-    except (struct.error, zlib.error, InvalidInstance):
-        pass  # What was found before the bytes made no sense is all there is to tell.
+    # Some data sets are written without VRs where their transfer syntax has them.
+    for encoding in (encoding_of(syntax), IMPLICIT):
+        # What was found before the bytes made no sense is all there is to tell.
+        with suppress(struct.error, InvalidInstance):
+            _find(head, encoding.element, _SEQUENCE_END[syntax.big_endian], found)
     return found.get(_SOP_CLASS_UID, ""), found.get(_SOP_INSTANCE_UID, "")
+
+
+def _inflated(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(head, HEAD)
+    except zlib.error:
+        return b""
 
 
 def _find(data: bytes, element: ElementReader, sequence_end: bytes, found: dict[int, str]) -> None:

@@ -14,6 +14,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import MethodType
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _TICK = 1.0
 """Seconds between two looks at timers that nothing else would notice."""
+_LINGER = 2.0
+"""Seconds in which a peer may close the connection after we have taken leave."""
 _PARTS = 512
 """Fragments written at once; the system takes at most 1024."""
 _MAX_COMMAND = 1 << 16
@@ -96,6 +99,7 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         self.daemon = True
         self.socket, self.event_queue = replaced.socket, replaced.event_queue
         self.artim_timer, self._idle_timer = replaced.artim_timer, replaced._idle_timer  # noqa: SLF001
+        self._connection: socket.socket = replaced.socket.socket
         self._run_loop_delay = 0
         self._wake = _Wake()
         self._user = threading.Event()
@@ -132,10 +136,10 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
             self._wake.close()
 
     def _shut(self) -> None:
-        if self.socket and self.socket.socket:
-            with suppress(OSError):
-                self.socket.socket.shutdown(socket.SHUT_RDWR)
-            self.socket.socket.close()
+        # pynetdicom forgets a socket unclosed when the peer was the first to shut it down.
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
 
     def kill_dul(self) -> None:
         super().kill_dul()
@@ -160,7 +164,8 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
 
     def _is_transport_event(self) -> bool:
         if self.state_machine.current_state == _AWAITING_CLOSE:
-            return bool(super()._is_transport_event())
+            self._linger()
+            return True
         if self._parse():
             return True
         if not self.event_queue.empty() or not self._readable():
@@ -169,17 +174,27 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         self._parse()
         return True
 
+    def _linger(self) -> None:
+        """Wait until the peer closes, and close.
+
+        Closing at once would reset a connection on which the peer still sends, and take back our last words.
+        """
+        deadline = time.monotonic() + _LINGER
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+            self._connection.settimeout(_LINGER)
+            while time.monotonic() < deadline and self._connection.recv_into(self._stream.room()):
+                pass
+        self.socket.close()
+
     def _readable(self) -> bool:
         """Wait until the peer has sent something; False when there is something else to do."""
-        sock = self.socket.socket if self.socket else None
-        if sock is None:
-            return False
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
             return True
         poll = select.poll()
         try:
-            poll.register(sock, select.POLLIN)
-        except ValueError:
+            poll.register(self._connection, select.POLLIN)
+        except ValueError:  # closed by another thread
             self._event(_CLOSED)
             return False
         poll.register(self._wake.reader, select.POLLIN)
@@ -190,13 +205,12 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         return bool(ready)
 
     def _read(self) -> None:
-        sock = self.socket.socket
         try:
-            count = sock.recv_into(self._stream.room())
+            count = self._connection.recv_into(self._stream.room())
             if _QUICKACK is not None:
                 # The kernel forgets it. Without it, a sender with Nagle's algorithm on (DCMTK's default)
                 # stalls 40 ms before the last fragment of every instance.
-                sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+                self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         except OSError:
             count = 0
         if count:
@@ -321,7 +335,7 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
 
     def _to_pynetdicom(self, context_id: int, control: int, data: bytes) -> None:
         primitive = P_DATA()
-        primitive.presentation_data_value_list = [(context_id, bytes((control,)) + data)]
+        primitive.presentation_data_value_list = [[context_id, bytes((control,)) + data]]
         try:
             self.assoc.dimse.receive_primitive(primitive)
         except Exception as error:

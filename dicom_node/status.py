@@ -49,10 +49,13 @@ class Answer:
         """Success or warning: the instance is in the archive (PS3.7 C.1)."""
         return self.status == SUCCESS or self.status >> 12 == 0xB  # noqa: PLR2004 - warnings are Bxxx
 
-    @property
-    def comment(self) -> str:
-        """The reason as Error Comment (0000,0902): at most 64 characters of the default repertoire, VR LO."""
-        text = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in self.reason)
+    def comment(self, sop: str) -> str:
+        """The reason as Error Comment (0000,0902): at most 64 characters of the default repertoire, VR LO.
+
+        The answer has the SOP Instance UID of its own, so it takes no room here.
+        """
+        reason = self.reason.replace(f"SOPInstanceUID {sop} is ", "")
+        text = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in reason)
         return text if len(text) <= _MAX_COMMENT else f"{text[: _MAX_COMMENT - 3]}..."
 
 

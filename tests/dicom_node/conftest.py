@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from dicom_node.node import Node
@@ -9,10 +11,16 @@ from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
 
 
+@pytest.fixture(scope="session")
+def empty_index(tmp_path_factory):
+    path = tmp_path_factory.mktemp("index") / "index.sqlite"
+    migrations.upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def archive(tmp_path):
-    engine = connect(f"sqlite:///{tmp_path}/index.sqlite")
-    migrations.upgrade(engine)
+def archive(tmp_path, empty_index):
+    engine = connect(f"sqlite:///{shutil.copy(empty_index, tmp_path)}")
     archive = Archive(DiskBlobs(tmp_path / "objects"), SqlIndex(engine))
     yield archive
     archive.close()
@@ -26,15 +34,21 @@ def spool(tmp_path):
 
 
 @pytest.fixture
-def node(archive, spool):
-    """A function that starts a node with options; its port. Everything is stopped at the end."""
+def start(archive, spool):
+    """A function that starts a node with options and gives it with its port; all are stopped at the end."""
     started = []
 
     def start(**options):
         node = Node(archive, spool, **{"aet": "ISOCENTER", "host": "127.0.0.1", "port": 0} | options)
         started.append(node)
-        return node.start()
+        return node, node.start()
 
     yield start
-    for each in started:
-        each.stop(grace=1)
+    for node in started:
+        node.stop(grace=0)
+
+
+@pytest.fixture
+def port(start):
+    """The port of a node with nothing but defaults."""
+    return start()[1]

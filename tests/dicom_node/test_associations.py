@@ -1,0 +1,423 @@
+"""Who may associate, how associations end, and what hostile peers can do: cost one connection."""
+
+import io
+import logging
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE
+
+from dicom_node import command
+from dicom_node.requestor import AssociationFailed, Requestor
+from dicom_node.send import echo, send
+from storage.blobs.disk import DiskBlobs
+from storage.errors import UnknownInstance
+from tests.dicom_node.builders import ct, encoded, saved
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+PROPOSAL = (CT, ExplicitVRLittleEndian)
+SECONDS = 20
+
+
+def eventually(check):
+    """Wait for what happens in another thread; a test that waits in vain fails."""
+    deadline = time.monotonic() + SECONDS
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def associate(port, called="ISOCENTER", calling="TEST", proposals=(PROPOSAL,), **options):
+    return Requestor(("127.0.0.1", port), called, calling, proposals, timeout=SECONDS, **options)
+
+
+def spooled(spool):
+    return [path for path in spool.folder.iterdir() if path.name != ".lock"]
+
+
+def ended(archive):
+    return [event for event in archive.events() if event.kind == "delivery.ended"]
+
+
+# Who may associate
+
+
+def test_wrong_called_ae_title_is_refused_as_such(port):
+    with pytest.raises(AssociationFailed, match="Called AE title not recognised"):
+        associate(port, called="OTHER")
+
+
+def test_called_ae_title_is_free_when_the_settings_say_so(start):
+    _, port = start(require_called_aet=False)
+    associate(port, called="OTHER").release()
+
+
+@pytest.mark.parametrize("peers", [[], [("OTHER", "")], [("TEST", "192.0.2.1")], [("TEST", "no.invalid")]])
+def test_unknown_peer_is_refused_as_such(start, peers):
+    _, port = start(require_known_peers=True, peers=peers)
+    with pytest.raises(AssociationFailed, match="Calling AE title not recognised"):
+        associate(port)
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "localhost"])
+def test_known_peer_is_accepted(start, host):
+    _, port = start(require_known_peers=True, peers=[("OTHER", "192.0.2.1"), ("TEST", host)])
+    associate(port).release()
+
+
+def test_one_association_too_many_is_refused_for_the_moment(start):
+    _, port = start(max_associations=2)
+    with associate(port), associate(port):
+        with pytest.raises(AssociationFailed, match=r"Local limit exceeded.*Transient"):
+            associate(port)
+        associate_when_free = associate
+    eventually(lambda: can(associate_when_free, port))
+
+
+def can(associate, port):
+    try:
+        associate(port).release()
+    except AssociationFailed:
+        return False
+    return True
+
+
+def test_far_too_many_connections_are_closed_unheard(start):
+    _, port = start(max_associations=1)
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+    try:
+        with pytest.raises(AssociationFailed):
+            associate(port)
+    finally:
+        for each in idle:
+            each.close()
+    eventually(lambda: can(associate, port))
+
+
+def test_what_is_not_offered_is_refused_by_context(port):
+    unknown, private = ("1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.1.2"), (CT, "1.2.3.4")
+    with associate(port, proposals=[PROPOSAL, unknown, private]) as association:
+        assert [association.accepts(each) for each in (PROPOSAL, unknown, private)] == [True, False, False]
+
+
+# How associations end
+
+
+def test_release_ends_the_delivery_and_says_so_in_one_line(port, archive, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "dicom_node")
+    files = [saved(ct(), tmp_path) for _ in range(3)]
+    assert all(result.stored for result in send(files, "127.0.0.1", port, "ISOCENTER", "CT01"))
+    eventually(lambda: len(ended(archive)) == 3)
+    (line,) = caplog.messages
+    assert line.startswith("association released: CT01 at 127.0.0.1 to ISOCENTER: 3 stored, 0 refused, ")
+
+
+def test_refusal_is_named_in_the_log(port, caplog):
+    with associate(port) as association:
+        association.store(PROPOSAL, "1.2.3", open_file(b"garbage!"))
+    (line,) = [record.message for record in caplog.records if record.name == "dicom_node.receiver"]
+    assert line.startswith("TEST: 1.2.3 refused with 0xC000: ")
+
+
+def open_file(data):
+    return io.BytesIO(data)
+
+
+def begin_instance(association, ds):
+    """Send a request and the first half of its data set."""
+    context = association._accepted[PROPOSAL]
+    association._send(context, 1, [command.c_store_rq(1, CT, ds.SOPInstanceUID)])
+    data = encoded(ds)
+    association._send_fragment(context, 0, data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("how", ["abort", "close", "reset"])
+def test_peer_that_leaves_within_an_instance_leaves_nothing_half_stored(port, archive, spool, how):
+    whole, half = ct(), ct(PixelData=bytes(1 << 20))
+    association = associate(port)
+    assert association.store(PROPOSAL, whole.SOPInstanceUID, open_file(encoded(whole))).stored
+    begin_instance(association, half)
+    eventually(lambda: spooled(spool))
+    if how == "reset":
+        association._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if how == "abort":
+        association.abort()
+    else:
+        association._socket.close()
+    eventually(lambda: ended(archive))
+    assert spooled(spool) == []
+    assert archive.instance(whole.SOPInstanceUID)
+    with pytest.raises(UnknownInstance):
+        archive.instance(half.SOPInstanceUID)
+
+
+def test_stop_lets_an_association_finish_its_work(start, archive):
+    node, port = start()
+    first, second = ct(), ct()
+    with associate(port) as association:
+        assert association.store(PROPOSAL, first.SOPInstanceUID, open_file(encoded(first))).stored
+        stopping = threading.Thread(target=node.stop)
+        stopping.start()
+        assert association.store(PROPOSAL, second.SOPInstanceUID, open_file(encoded(second))).stored
+    stopping.join(SECONDS)
+    assert not stopping.is_alive()
+    assert archive.instance(second.SOPInstanceUID)
+    with pytest.raises(AssociationFailed, match="cannot connect"):
+        associate(port)
+
+
+def test_stop_aborts_who_does_not_end_and_keeps_what_was_acknowledged(start, archive, spool):
+    node, port = start()
+    stored, half = ct(), ct(PixelData=bytes(1 << 20))
+    association = associate(port)
+    assert association.store(PROPOSAL, stored.SOPInstanceUID, open_file(encoded(stored))).stored
+    begin_instance(association, half)
+    node.stop(grace=0)
+    with pytest.raises(AssociationFailed, match="abort"):
+        association._answer()
+    association._socket.close()
+    assert archive.instance(stored.SOPInstanceUID)
+    assert (len(ended(archive)), spooled(spool)) == (1, [])
+
+
+def test_stop_before_start_and_twice_is_harmless(start):
+    node, _ = start()
+    node.stop(grace=0)
+    node.stop(grace=0)
+
+
+class SlowBlobs(DiskBlobs):
+    def __init__(self, root):
+        super().__init__(root)
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def put_if_absent(self, name, source):
+        self.asked.set()
+        assert self.go.wait(SECONDS)
+        return super().put_if_absent(name, source)
+
+
+def test_what_is_being_stored_when_we_stop_is_stored_and_answered(start, archive, tmp_path):
+    blobs = archive._ingest._blobs = SlowBlobs(tmp_path / "slow")
+    node, port = start()
+    ds = ct()
+    association = associate(port)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(association.store, PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds)))
+        assert blobs.asked.wait(SECONDS)
+        stopping = pool.submit(node.stop, grace=0)
+        blobs.go.set()
+        stopping.result(SECONDS)
+        assert answer.result(SECONDS).status == 0
+    association._socket.close()
+    assert archive.instance(ds.SOPInstanceUID)
+
+
+def test_long_store_is_no_silence(start, archive, tmp_path):
+    blobs = archive._ingest._blobs = SlowBlobs(tmp_path / "slow")
+    _, port = start(timeout=1)
+    ds = ct()
+    with associate(port) as association, ThreadPoolExecutor() as pool:
+        answer = pool.submit(association.store, PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds)))
+        assert blobs.asked.wait(SECONDS)
+        time.sleep(3)
+        blobs.go.set()
+        assert answer.result(SECONDS).status == 0
+
+
+def test_silent_association_is_aborted(start):
+    _, port = start(timeout=1)
+    association = associate(port)
+    with pytest.raises(AssociationFailed, match="aborted"):
+        association._answer()
+    association._socket.close()
+
+
+# Hostile peers
+
+
+def exchange(port, data, *, half_close=False):
+    """Send bytes; all that comes back until the node closes."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+        connection.sendall(data)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        try:
+            while piece := connection.recv(1 << 16):
+                answer += piece
+        except ConnectionResetError:
+            pass
+        return answer
+
+
+ABORT = 7
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        bytes(100),
+        b"\x01\0\xff\xff\xff\xff" + bytes(1000),
+        b"\x01\0\0\0\0\x44" + bytes(0x44),
+        b"\x01\0\0\0\0\x04\0\1\0\0",
+        b"\x04\0\0\0\0\x0a\0\0\0\x06\x01\x03abcd",
+        b"\x05\0\0\0\0\4\0\0\0\0",
+        b"\x07\0\0\0\0\4\0\0\0\0",
+    ],
+)
+def test_garbage_before_the_association_costs_one_connection(port, data):
+    with associate(port) as other:
+        answer = exchange(port, data)
+        assert answer[:1] in {b"", bytes([ABORT])}
+        ds = ct()
+        assert other.store(PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds))).stored
+    echo("127.0.0.1", port, "ISOCENTER", "TEST")
+
+
+def pdv(control, data, context=1):
+    return struct.pack(">BxIIBB", 4, len(data) + 6, len(data) + 2, context, control) + data
+
+
+STORE = command.c_store_rq(1, CT, "1.2.3")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"garbage" * 10,
+        pdv(3, b"garbage"),
+        pdv(3, command.c_echo_rq(1), context=99),
+        pdv(3, STORE, context=99),
+        pdv(2, b"a data set without a command"),
+        pdv(3, STORE) + pdv(3, STORE),
+        pdv(3, STORE) + pdv(0, b"abc", context=99),
+        pdv(3, STORE[:-3]),
+        pdv(1, bytes(1 << 17)),
+        pdv(3, command._encode({command.COMMAND_FIELD: b"\x99\x99"})),
+        pdv(3, b""),
+        struct.pack(">BxIIBB", 4, 6, 100, 1, 3),
+    ],
+)
+def test_garbage_within_an_association_aborts_it_and_no_other(port, spool, data):
+    with associate(port) as other:
+        association = associate(port)
+        association._socket.sendall(data)
+        with pytest.raises(AssociationFailed, match=r"abort|closed|reset"):
+            association._answer()
+        association._socket.close()
+        ds = ct()
+        assert other.store(PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds))).stored
+    eventually(lambda: spooled(spool) == [])
+
+
+def test_identifier_that_never_ends_is_cut_off(port):
+    association = associate(port)
+    find = command._encode(
+        {
+            command.AFFECTED_SOP_CLASS_UID: CT.encode() + b"\0",
+            command.COMMAND_FIELD: b"\x20\0",
+            command.MESSAGE_ID: b"\1\0",
+            command.COMMAND_DATA_SET_TYPE: b"\1\0",
+        }
+    )
+    association._send_fragment(1, 3, find)
+    with pytest.raises((AssociationFailed, OSError)):  # noqa: PT012 - which fragment is the last is open
+        while True:
+            association._send_fragment(1, 0, bytes(1 << 18))
+    association._socket.close()
+
+
+def test_peer_that_drips_its_request_is_cut_off(start):
+    _, port = start(timeout=1)
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+        connection.sendall(b"\x01\0\0\0\1\0")
+        with pytest.raises(ConnectionError):  # noqa: PT012 - which of many sends fails is the peer's choice
+            for _ in range(SECONDS * 10):
+                connection.sendall(b"\0")
+                time.sleep(0.1)
+
+
+def test_request_without_data_set_is_refused(port):
+    request = command._encode(dict(command.decode(STORE)) | {command.COMMAND_DATA_SET_TYPE: b"\1\1"})
+    with associate(port) as association:
+        association._send(1, 1, [request])
+        assert association._answer().status == 0xC000
+
+
+def test_unexpected_trouble_is_a_failure_and_not_the_end(port, archive, monkeypatch):
+    ds = ct()
+    with associate(port) as association:
+        with monkeypatch.context() as patched:
+            patched.setattr("storage.delivery.Delivery.ingest", lambda *_: 1 / 0)
+            assert association.store(PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds))).status == 0x0110
+        assert association.store(PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds))).status == 0
+
+
+# Many peers, other transports
+
+
+def test_many_associations_at_once(port, archive, tmp_path):
+    study = generate_uid()
+    sets = [[saved(ct(StudyInstanceUID=study), tmp_path) for _ in range(4)] for _ in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(lambda files: send(files, "127.0.0.1", port, "ISOCENTER", "TEST"), sets))
+    assert all(result.stored for some in results for result in some)
+    assert len(archive.instances(study)) == 80
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """Contexts of a server and of a client that trusts it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = (
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -keyout {key} "
+    )
+    command += f"-out {certificate} -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=certificate)
+    server.load_cert_chain(certificate, key)
+    return server, client, certificate
+
+
+def test_tls(start, archive, tmp_path, tls):
+    server, client, certificate = tls
+    _, port = start(tls=server)
+    stalled = socket.create_connection(("127.0.0.1", port))
+    ds = ct(PixelData=bytes(3 << 20))
+    (result,) = send([saved(ds, tmp_path)], "127.0.0.1", port, "ISOCENTER", "TEST", tls=client)
+    assert result.stored, result.reason
+    assert archive.instance(ds.SOPInstanceUID)
+    echoscu = [
+        shutil.which("echoscu"),
+        "+tla",
+        "+cf",
+        certificate,
+        "-aec",
+        "ISOCENTER",
+        "127.0.0.1",
+        str(port),
+    ]
+    assert subprocess.run(echoscu, check=False).returncode == 0
+    with pytest.raises(AssociationFailed):
+        associate(port)
+    stalled.close()
+
+
+def test_pynetdicom_aborts_and_others_go_on(port, archive):
+    entity = AE("OTHER")
+    entity.add_requested_context(CT, ExplicitVRLittleEndian)
+    one = entity.associate("127.0.0.1", port, ae_title="ISOCENTER")
+    two = entity.associate("127.0.0.1", port, ae_title="ISOCENTER")
+    one.abort()
+    assert two.send_c_store(ct()).Status == 0
+    two.release()

@@ -1,0 +1,49 @@
+import pytest
+from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import UID
+
+from dicom_node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES, supported_contexts
+
+# Storage classes of objects that belong to no patient (PS3.4 GG), and what is not stored at all.
+WITHOUT_STUDY = {
+    "1.2.840.10008.1.3.10",
+    "1.2.840.10008.1.20.1",
+    "1.2.840.10008.1.20.2",
+    "1.2.840.10008.5.1.4.1.1.200.1",
+    "1.2.840.10008.5.1.4.1.1.200.3",
+    "1.2.840.10008.5.1.4.1.1.200.7",
+    "1.2.840.10008.5.1.4.1.1.201.1",
+    "1.2.840.10008.5.1.4.38.1",
+    "1.2.840.10008.5.1.4.39.1",
+    "1.2.840.10008.5.1.4.43.1",
+    "1.2.840.10008.5.1.4.44.1",
+    "1.2.840.10008.5.1.4.45.1",
+}
+
+
+def test_every_storage_class_pydicom_knows_is_accepted_or_named_here():
+    storage = {
+        uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class" and "Storage" in entry[0]
+    }
+    assert storage - set(STORAGE_SOP_CLASSES) == WITHOUT_STUDY
+
+
+def test_every_transfer_syntax_for_stored_objects_is_accepted():
+    known = {uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"}
+    # Not for stored objects: MIME, XML and Papyrus are retired, 1.2.840.10008.1.2.7 is for live streams.
+    others = {uid for uid in known if ".1.2.6." in uid or ".1.2.7." in uid or uid == "1.2.840.10008.1.20"}
+    assert known - others <= set(STORAGE_TRANSFER_SYNTAXES)
+
+
+@pytest.mark.parametrize(
+    "end", ["4.110", "4.111", "4.112", "4.201", "4.202", "4.203", "1.99", "2", "8.1", "4.107"]
+)
+def test_transfer_syntax_is_accepted(end):
+    assert f"1.2.840.10008.1.2.{end}" in STORAGE_TRANSFER_SYNTAXES
+
+
+def test_contexts_are_distinct_and_valid():
+    contexts = supported_contexts(["1.2.3.4", "1.2.3.4", STORAGE_SOP_CLASSES[0]])
+    uids = [context.abstract_syntax for context in contexts]
+    assert len(uids) == len(set(uids)) == len(STORAGE_SOP_CLASSES) + 2
+    assert all(UID(uid).is_valid for uid in uids)
