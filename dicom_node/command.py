@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Mapping
 
+from dicom_node.pdus import P_DATA_TF
 from dicom_node.status import Answer
 
 AFFECTED_SOP_CLASS_UID = 0x0002
@@ -96,6 +97,18 @@ def c_echo_rq(message_id: int) -> bytes:
             COMMAND_DATA_SET_TYPE: _us(NO_DATA_SET),
         }
     )
+
+
+def p_data_tf(context_id: int, control: int, fragment: bytes) -> bytes:
+    """A P-DATA-TF PDU with one presentation data value (PS3.8 9.3.5).
+
+    Args:
+        context_id: of the presentation context.
+        control: message control header (PS3.8 E.2).
+        fragment: of a command set or data set.
+    """
+    length = len(fragment)
+    return struct.pack(">BxIIBB", P_DATA_TF, length + 6, length + 2, context_id, control) + fragment
 
 
 def _encode(elements: Command) -> bytes:

@@ -126,7 +126,7 @@ class Node:
             rejection = self._policy.rejection(calling, called, address, len(self._active) + 1)
             if rejection is None:
                 receiver = Receiver(self._archive, self._spool, Origin("dimse", calling, address), called)
-                self._active[assoc] = assoc.dul.receiver = receiver
+                self._active[assoc] = assoc.dul.messages.receiver = receiver
                 return
         log.warning("association of %r at %s refused: %s", calling, address, rejection.reason)
         assoc.acse.send_reject(rejection.result, rejection.source, rejection.diagnostic)

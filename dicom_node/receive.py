@@ -9,7 +9,6 @@ each of them.
 """
 
 import logging
-import queue
 import select
 import socket
 import ssl
@@ -24,10 +23,9 @@ from pynetdicom import evt
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
-from dicom_node import command
-from dicom_node.pdus import COMMAND, LAST, P_DATA_TF, Fragment, Malformed, PduStream
-from dicom_node.receiver import Receiver, StoreRequest
-from dicom_node.status import CANNOT_UNDERSTAND, Answer
+from dicom_node.messages import Messages
+from dicom_node.pdus import P_DATA_TF, Fragment, Malformed, PduStream
+from dicom_node.waking import Wake, WakingQueue
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +33,6 @@ _TICK = 1.0
 """Seconds between two looks at timers that nothing else would notice."""
 _LINGER = 2.0
 """Seconds in which a peer may close the connection after we have taken leave."""
-_PARTS = 512
-"""Fragments written at once; the system takes at most 1024."""
-_MAX_COMMAND = 1 << 16
-_MAX_IDENTIFIER = 1 << 24
-"""Bytes of a data set that goes to pynetdicom, which keeps it in memory."""
 _ESTABLISHED, _AWAITING_CLOSE = "Sta6", "Sta13"
 _CLOSED, _INVALID = "Evt17", "Evt19"
 _ENDINGS = {
@@ -49,39 +42,6 @@ _ENDINGS = {
     _INVALID: "aborted for a protocol error",
 }
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
-
-
-class _Wake:
-    """Ends the wait of a thread that waits for a socket."""
-
-    def __init__(self) -> None:
-        self.reader, self._writer = socket.socketpair()
-        self.reader.setblocking(False)
-        self._writer.setblocking(False)
-
-    def set(self) -> None:
-        with suppress(OSError):
-            self._writer.send(b"\0")
-
-    def clear(self) -> None:
-        with suppress(BlockingIOError):
-            self.reader.recv(4096)
-
-    def close(self) -> None:
-        self.reader.close()
-        self._writer.close()
-
-
-class _WakingQueue(queue.Queue[Any]):
-    """Tells when something is put into it."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        super().__init__()
-        self._wake = wake
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        super().put(item, block, timeout)
-        self._wake()
 
 
 class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library ships no types
@@ -101,24 +61,18 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         self.artim_timer, self._idle_timer = replaced.artim_timer, replaced._idle_timer  # noqa: SLF001
         self._connection: socket.socket = replaced.socket.socket
         self._run_loop_delay = 0
-        self._wake = _Wake()
+        self._wake = Wake()
         self._user = threading.Event()
-        self.to_provider_queue = _WakingQueue(self._wake.set)
-        self.to_user_queue = _WakingQueue(self._user.set)
-        assoc.dimse.msg_queue = _WakingQueue(self._user.set)
+        self.to_provider_queue = WakingQueue(self._wake.set)
+        self.to_user_queue = WakingQueue(self._user.set)
+        assoc.dimse.msg_queue = WakingQueue(self._user.set)
         assoc.dul = self
         assoc._run_reactor = MethodType(_run_reactor, assoc)  # noqa: SLF001
-        self.receiver: Receiver | None = None
         self._on_end = on_end
         self._ending = ""
         self.ended = False
         self._stream = PduStream()
-        self._command = bytearray()
-        self._context_id = 0
-        self._request: StoreRequest | None = None
-        self._parts: list[memoryview] = []
-        self._identifier_left = 0
-        self._storing = False
+        self.messages = Messages(self)
 
     def run_reactor(self) -> None:
         """The thread: until the association has ended, however that comes."""
@@ -155,7 +109,7 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
 
     def idle_timer_expired(self) -> bool:
         # A peer that waits for its answer is not idle.
-        return not self._storing and super().idle_timer_expired()
+        return not self.messages.storing and super().idle_timer_expired()
 
     @property
     def woken(self) -> threading.Event:
@@ -230,9 +184,8 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
                     self._other_pdu(item)
                 else:
                     self._fragment(item)
-            self._write_parts()
+            self.messages.flush()
         except Malformed as error:
-            self._parts.clear()
             log.warning("%s sends %s", self.assoc.requestor.address_info.address, error)
             self._event(_INVALID)
         return not self.event_queue.empty()
@@ -248,94 +201,19 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
     def _fragment(self, fragment: Fragment) -> None:
         if self.state_machine.current_state != _ESTABLISHED:
             raise Malformed(f"a PDU of type 0x{P_DATA_TF:02X} outside an association")
-        if fragment.control & COMMAND:
-            self._command_fragment(fragment)
-        elif fragment.context_id != self._context_id:
-            raise Malformed(f"a data set in context {fragment.context_id} without a command")
-        elif self._request:
-            self._parts.append(fragment.data)
-            if fragment.control & LAST:
-                self._end_store(self._request)
-            elif len(self._parts) >= _PARTS:
-                self._write_parts()
-        else:
-            self._pass_on(fragment)
+        self.messages.take(fragment)
 
-    def _command_fragment(self, fragment: Fragment) -> None:
-        if self._request or self._identifier_left:
-            raise Malformed("a command within a data set")
-        self._command += fragment.data
-        if len(self._command) > _MAX_COMMAND:
-            raise Malformed(f"a command set of more than {_MAX_COMMAND} bytes")
-        if fragment.control & LAST:
-            whole = bytes(self._command)
-            self._command.clear()
-            self._message(fragment.context_id, whole)
-
-    def _message(self, context_id: int, encoded: bytes) -> None:
-        try:
-            elements = command.decode(encoded)
-        except ValueError as error:
-            raise Malformed(str(error)) from error
+    def transfer_syntax(self, context_id: int) -> str | None:
         context = self.assoc._accepted_cx.get(context_id)  # noqa: SLF001
-        if context is None:
-            raise Malformed(f"a message in context {context_id}, which was not accepted")
-        has_data_set = command.number(elements, command.COMMAND_DATA_SET_TYPE) != command.NO_DATA_SET
-        self._context_id = context_id if has_data_set else 0
-        if command.number(elements, command.COMMAND_FIELD) != command.C_STORE_RQ:
-            self._identifier_left = _MAX_IDENTIFIER if has_data_set else 0
-            self._to_pynetdicom(context_id, COMMAND | LAST, encoded)
-            return
-        request = StoreRequest(
-            command.number(elements, command.MESSAGE_ID) or 0,
-            command.text(elements, command.AFFECTED_SOP_CLASS_UID),
-            command.text(elements, command.AFFECTED_SOP_INSTANCE_UID),
-            str(context.transfer_syntax[0]),
-        )
-        if has_data_set:
-            self._request = request
-            self._receiver().begin(request)
-        else:
-            self._answer(context_id, request, Answer(CANNOT_UNDERSTAND, "no data set"))
+        return str(context.transfer_syntax[0]) if context else None
 
-    def _receiver(self) -> Receiver:
-        if self.receiver is None:
-            raise Malformed("a message before the association was accepted")
-        return self.receiver
+    def send(self, pdu: bytes) -> None:
+        self._idle_timer.restart()
+        self.socket.send(pdu)
 
-    def _write_parts(self) -> None:
-        if self._parts:
-            self._receiver().write(self._parts)
-            self._parts.clear()
-
-    def _end_store(self, request: StoreRequest) -> None:
-        self._write_parts()
-        self._storing = True
-        try:
-            answer = self._receiver().end()
-        finally:
-            self._idle_timer.restart()
-            self._storing = False
-        self._answer(self._context_id, request, answer)
-        self._request, self._context_id = None, 0
-
-    def _answer(self, context_id: int, request: StoreRequest, answer: Answer) -> None:
-        encoded = command.c_store_rsp(request.message_id, request.sop_class, request.sop, answer)
-        length = len(encoded)
-        head = bytes((P_DATA_TF, 0)) + (length + 6).to_bytes(4) + (length + 2).to_bytes(4)
-        self.socket.send(head + bytes((context_id, COMMAND | LAST)) + encoded)
-
-    def _pass_on(self, fragment: Fragment) -> None:
-        self._identifier_left -= len(fragment.data)
-        if self._identifier_left <= 0:
-            raise Malformed(f"an identifier of more than {_MAX_IDENTIFIER} bytes")
-        if fragment.control & LAST:
-            self._identifier_left = self._context_id = 0
-        self._to_pynetdicom(fragment.context_id, fragment.control, bytes(fragment.data))
-
-    def _to_pynetdicom(self, context_id: int, control: int, data: bytes) -> None:
+    def pass_on(self, context_id: int, value: bytes) -> None:
         primitive = P_DATA()
-        primitive.presentation_data_value_list = [[context_id, bytes((control,)) + data]]
+        primitive.presentation_data_value_list = [[context_id, value]]
         try:
             self.assoc.dimse.receive_primitive(primitive)
         except Exception as error:

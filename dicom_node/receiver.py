@@ -3,8 +3,9 @@
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_node.part10 import file_head
@@ -18,7 +19,8 @@ from dicom_node.status import (
     answer_to,
 )
 from storage.archive import Archive
-from storage.errors import StorageError
+from storage.errors import InvalidInstance, StorageError
+from storage.header import read_header
 from storage.instances import Origin, StoredInstance, checked_uid
 from storage.spool import Spool, SpoolFile
 
@@ -41,37 +43,44 @@ class StoreRequest:
 class _Incoming:
     """One instance on its way in; after an error the rest of its data set is let through unread."""
 
-    def __init__(self, request: StoreRequest, spool: Spool, head: bytes) -> None:
+    def __init__(self, request: StoreRequest, spool: Spool, calling: str, called: str) -> None:
         self.request = request
         self.head = bytearray()
         self.size = 0
-        self.error: StorageError | None = None
-        self.file: SpoolFile | None = None
+        self._file: SpoolFile | StorageError
         try:
-            self.file = spool.new()
-            self.file.write(head)
+            sop_class = checked_uid(request.sop_class, "Affected SOP Class UID")
+            sop = checked_uid(request.sop, "Affected SOP Instance UID")
+            self._file = spool.new()
         except StorageError as error:
-            self.fail(error)
+            self._file = error
+        else:
+            self._append((file_head(sop_class, sop, request.transfer_syntax, calling, called),))
 
     def write(self, parts: Sequence[memoryview]) -> None:
         self.size += sum(map(len, parts))
-        if self.file is None:
-            return
         for part in parts:
             self.head += part[: HEAD - len(self.head)]
-        try:
-            self.file.write_all(parts)
-        except StorageError as error:
-            self.fail(error)
+        self._append(parts)
 
-    def fail(self, error: StorageError) -> None:
-        self.error = error
-        self.discard()
+    def _append(self, parts: Sequence[bytes | memoryview]) -> None:
+        if isinstance(self._file, SpoolFile):
+            try:
+                self._file.write_all(parts)
+            except StorageError as error:
+                self._file.discard()
+                self._file = error
+
+    def whole(self) -> SpoolFile:
+        """The file with all of the data set, closed. Raises the `StorageError` that prevented it."""
+        if isinstance(self._file, StorageError):
+            raise self._file
+        self._file.close()
+        return self._file
 
     def discard(self) -> None:
-        if self.file is not None:
-            self.file.discard()
-            self.file = None
+        if isinstance(self._file, SpoolFile):
+            self._file.discard()
 
 
 class Receiver:
@@ -100,9 +109,7 @@ class Receiver:
     def begin(self, request: StoreRequest) -> None:
         """Start an instance; one that was not ended is dropped."""
         self._drop()
-        calling, called = self._origin.peer, self._called
-        head = file_head(request.sop_class, request.sop, request.transfer_syntax, calling, called)
-        self._incoming = _Incoming(request, self._spool, head)
+        self._incoming = _Incoming(request, self._spool, self._origin.peer, self._called)
 
     def write(self, parts: Sequence[memoryview]) -> None:
         """Append fragments of the data set, at most 1024; they may be overwritten afterwards."""
@@ -129,15 +136,13 @@ class Receiver:
 
     def _store(self, incoming: _Incoming) -> Answer:
         request = incoming.request
-        if incoming.file is None:
-            raise incoming.error or StorageError("no file")
-        checked_uid(request.sop, "Affected SOP Instance UID")
-        _, sop = sop_uids(bytes(incoming.head), request.transfer_syntax)
+        file = incoming.whole()
+        sop = _sop(incoming.head, request.transfer_syntax, file.path)
         if sop and sop != request.sop:
             return Answer(DATA_SET_DOES_NOT_MATCH, f"data set is of instance {sop[:64]}, not as requested")
         if self._delivery is None:
             self._delivery = self._open.enter_context(self._archive.delivery(self._origin))
-        return _answer(request, self._delivery.ingest(incoming.file).instance)
+        return _answer(request, self._delivery.ingest(file).instance)
 
     def _count(self, incoming: _Incoming, answer: Answer) -> None:
         self._bytes += incoming.size
@@ -177,9 +182,17 @@ class Receiver:
         )
 
 
+def _sop(head: bytearray, transfer_syntax: str, path: Path) -> str:
+    """SOP Instance UID of the data set; empty when the archive will not find one either."""
+    _, sop = sop_uids(bytes(head), transfer_syntax)
+    if not sop:
+        # Most likely the archive refuses it; if not, we want to know before it is stored.
+        with suppress(InvalidInstance):
+            return read_header(path).key.sop
+    return sop
+
+
 def _answer(request: StoreRequest, instance: StoredInstance) -> Answer:
-    if instance.key.sop != request.sop:
-        return Answer(STORED_ALTHOUGH_NOT_MATCHING, f"stored as {instance.key.sop}")
     if instance.sop_class != request.sop_class:
         return Answer(STORED_ALTHOUGH_NOT_MATCHING, f"SOP class is {instance.sop_class}")
     return Answer(SUCCESS)

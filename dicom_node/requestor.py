@@ -165,9 +165,7 @@ class Requestor:
         self._send_fragment(context, control | _LAST, waiting or b"")
 
     def _send_fragment(self, context: int, control: int, fragment: bytes) -> None:
-        length = len(fragment)
-        head = struct.pack(">BxIIBB", _P_DATA, length + 6, length + 2, context, control)
-        self._socket.sendall(head + fragment)
+        self._socket.sendall(command.p_data_tf(context, control, fragment))
 
     def _answer(self) -> Answer:
         answer = bytearray()

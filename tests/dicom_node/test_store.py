@@ -174,6 +174,29 @@ def test_request_whose_uid_is_none_cannot_be_understood(port, archive):
     assert archive.events() == []
 
 
+@pytest.mark.parametrize("sop", ["", "1.2\xb5", "1" * 65, "1..2"])
+def test_uid_of_any_kind_is_answered(port, sop):
+    with Requestor(("127.0.0.1", port), "ISOCENTER", "T", [(CT, ExplicitVRLittleEndian)]) as association:
+        for _ in range(2):
+            answer = association.store((CT, ExplicitVRLittleEndian), sop, io.BytesIO(encoded(ct())))
+            assert answer.status == 0xC000
+
+
+def test_every_broken_file_is_stored_or_refused_and_no_association_ends(port, test_data):
+    files = [path for path in sorted((test_data / "bad").rglob("*")) if path.is_file()]
+    results = send(files, "127.0.0.1", port, "ISOCENTER", "TEST")
+    assert all(result.status in {0x0000, 0xC000, 0xC111} for result in results if result.status is not None)
+    with Requestor(("127.0.0.1", port), "ISOCENTER", "T", [(CT, ExplicitVRLittleEndian)]) as association:
+        for number, result in enumerate(results):
+            if result.status is None:
+                assert "association" not in result.reason
+                assert "connection" not in result.reason
+                # What our own sender does not touch is sent all the same, meta information and all.
+                data = io.BytesIO(result.path.read_bytes()[132:])
+                answer = association.store((CT, ExplicitVRLittleEndian), f"1.2.3.{number}", data)
+                assert answer.status in {0xA900, 0xC000}
+
+
 def test_storage_that_is_down_is_answered_so_that_the_peer_tries_again(port, archive, spool):
     shutil.rmtree(spool.folder)
     ds = ct(PixelData=bytes(3 << 20))
