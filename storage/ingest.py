@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from storage.committer import Committer
-from storage.errors import DuplicateInstance, InvalidInstance, StorageError, UnknownInstance
+from storage.errors import DuplicateInstance, InvalidInstance, UnknownInstance
 from storage.header import Header, read_header
 from storage.instances import Accepted, Origin, StoredInstance
 from storage.places import Place, quarantined
@@ -30,7 +30,7 @@ class Ingest:
         self._index = index
         self._replace = duplicates == "replace"
         self._threads = ThreadPoolExecutor(_AT_ONCE, "ingest")
-        self._committer: Committer[Entry, Result | StorageError] = Committer(index.add)
+        self._committer: Committer[Entry, Result | Exception] = Committer(index.add)
 
     def several_at_once(self, do: Callable[[T], U], things: Iterable[T]) -> list[U]:
         """`do` each of `things` in a few threads; what they answer, in order."""
@@ -90,9 +90,10 @@ class Ingest:
             return Accepted(instance, warnings=(*header.warnings, *result.warnings))
         if isinstance(result, Burnt):
             return self._store_new(file, header, origin, delivery, instance.version + 1)
-        if isinstance(result, StorageError):
+        if isinstance(result, InvalidInstance):
             remove_orphan(self._blobs, self._index, instance.blob)
             self._index.note_refusal(str(result), origin, file.size)
+        if isinstance(result, Exception):
             raise result
         # Another thread or process has stored this SOP Instance UID since we looked.
         try:

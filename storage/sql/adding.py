@@ -7,15 +7,16 @@ row, four writers of the same studies deadlock in PostgreSQL.
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.instances import StoredInstance
 from storage.sql import events
 from storage.sql.rows import Entry, Values
-from storage.sql.stored import by_sop, chunks
+from storage.sql.stored import by_sop
 from storage.sql.tables import (
     headers,
     instances,
@@ -54,6 +55,24 @@ class Burnt:
 
 Result = Added | Known | Burnt
 
+# Built once: building a statement costs more than SQLite needs to answer it.
+_BURNT = select(removals.c.blob).where(removals.c.blob.in_(bindparam("blobs", expanding=True)))
+_STUDIES = select(studies.c.study_uid, studies.c.id, studies.c.patient_id, studies.c.study_date).where(
+    studies.c.study_uid.in_(bindparam("uids", expanding=True))
+)
+_SERIES = (
+    select(studies.c.study_uid, series.c.series_uid, series.c.id)
+    .select_from(series.join(studies))
+    .where(series.c.series_uid.in_(bindparam("uids", expanding=True)))
+)
+_CLASSES = select(series_classes).where(series_classes.c.series_id.in_(bindparam("ids", expanding=True)))
+_INSERT_HEADERS = insert(headers)
+_COUNT = (
+    update(series)
+    .where(series.c.id == bindparam("series_key"))
+    .values(instances=series.c.instances + bindparam("more"))
+)
+
 
 def add(connection: Connection, entries: Sequence[Entry]) -> list[Result]:
     """Make `entries` rows, with their events; no two may have the same SOP Instance UID.
@@ -89,8 +108,7 @@ def _event(entry: Entry, result: Added) -> Values:
 
 
 def _burnt(connection: Connection, blobs: Sequence[str]) -> set[str]:
-    query = select(removals.c.blob).where(removals.c.blob.in_(blobs))
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_BURNT, {"blobs": blobs}).scalars())
 
 
 def _insert(connection: Connection, entries: Sequence[Entry]) -> dict[str, tuple[str, ...]]:
@@ -121,9 +139,17 @@ def _insert_missing(
     connection: Connection, table: Table, rows: Sequence[Values], returned: Sequence[Any], unique: list[str]
 ) -> list[Any]:
     """Insert the `rows` that are not there; what `returned` is of those that went in."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=unique)
-    return list(connection.execute(statement.returning(*returned), rows)) if rows else []
+    if not rows:
+        return []
+    statement = _inserts_missing(connection.dialect.name, table, tuple(returned), tuple(unique))
+    return list(connection.execute(statement, rows))
+
+
+@cache
+def _inserts_missing(dialect: str, table: Table, returned: tuple[Any, ...], unique: tuple[str, ...]) -> Any:
+    kind = postgresql if dialect == "postgresql" else sqlite
+    statement = kind.insert(table).on_conflict_do_nothing(index_elements=list(unique))
+    return statement.returning(*returned)
 
 
 def _first_of_each(entries: Iterable[Entry], uid: Any) -> dict[Any, Entry]:
@@ -145,9 +171,7 @@ def _studies(connection: Connection, entries: Sequence[Entry]) -> dict[str, Any]
 
 
 def _study_rows(connection: Connection, uids: Collection[str]) -> dict[str, Any]:
-    columns = (studies.c.study_uid, studies.c.id, studies.c.patient_id, studies.c.study_date)
-    rows = connection.execute(select(*columns).where(studies.c.study_uid.in_(uids)))
-    return {row.study_uid: row for row in rows}
+    return {row.study_uid: row for row in connection.execute(_STUDIES, {"uids": list(uids)})}
 
 
 def _series(
@@ -169,12 +193,7 @@ def _series(
 
 
 def _series_ids(connection: Connection, uids: Collection[SeriesUids]) -> dict[SeriesUids, int]:
-    query = (
-        select(studies.c.study_uid, series.c.series_uid, series.c.id)
-        .select_from(series.join(studies))
-        .where(series.c.series_uid.in_([series_uid for _, series_uid in uids]))
-    )
-    rows = connection.execute(query)
+    rows = connection.execute(_SERIES, {"uids": [series_uid for _, series_uid in uids]})
     return {(row.study_uid, row.series_uid): row.id for row in rows}
 
 
@@ -197,30 +216,24 @@ def _insert_modalities(connection: Connection, entries: Iterable[Entry], study_r
 
 
 def _insert_classes(connection: Connection, pairs: set[tuple[int, str]]) -> None:
-    columns = (series_classes.c.series_id, series_classes.c.sop_class)
-    known: set[tuple[int, str]] = set()
-    for some in chunks(sorted(pairs)):
-        rows = connection.execute(select(*columns).where(tuple_(*columns).in_(some)))
-        known |= {(row.series_id, row.sop_class) for row in rows}
+    ids = sorted({series_id for series_id, _ in pairs})
+    known = {(row.series_id, row.sop_class) for row in connection.execute(_CLASSES, {"ids": ids})}
     missing = [{"series_id": s, "sop_class": c} for s, c in sorted(pairs - known)]
-    _insert_missing(connection, series_classes, missing, columns[:1], ["series_id", "sop_class"])
+    _insert_missing(
+        connection, series_classes, missing, (series_classes.c.series_id,), ["series_id", "sop_class"]
+    )
 
 
 def _insert_headers(connection: Connection, entries: Sequence[Entry], ids: dict[str, int]) -> None:
     if entries:
         rows = [{"instance_id": ids[e.key.sop], "json": e.json, "layout": e.layout} for e in entries]
-        connection.execute(insert(headers), rows)
+        connection.execute(_INSERT_HEADERS, rows)
 
 
 def _count(connection: Connection, more: Counter[int]) -> None:
     # Last, and in the order of the keys: this is the one row that all receivers of a series want.
-    statement = (
-        update(series)
-        .where(series.c.id == bindparam("series_key"))
-        .values(instances=series.c.instances + bindparam("more"))
-    )
     if more:
-        connection.execute(statement, [{"series_key": key, "more": n} for key, n in sorted(more.items())])
+        connection.execute(_COUNT, [{"series_key": key, "more": n} for key, n in sorted(more.items())])
 
 
 def _warnings(entry: Entry, study: Any) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ _CURSOR = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})")
 # of its transaction, and readers stop before the oldest transaction that still runs: all before it is final.
 _THIS_TRANSACTION: ColumnElement[int] = literal_column("pg_current_xact_id()::text::bigint")
 _OLDEST_RUNNING: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_INSERT = insert(events)
+_INSERT_POSTGRESQL = _INSERT.values(xid=_THIS_TRANSACTION)
 
 
 def values(
@@ -41,10 +43,7 @@ def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Add events to the transaction of what they tell."""
     if not rows:
         return
-    statement = insert(events)
-    if connection.dialect.name == "postgresql":
-        statement = statement.values(xid=_THIS_TRANSACTION)
-    connection.execute(statement, rows)
+    connection.execute(_INSERT if connection.dialect.name == "sqlite" else _INSERT_POSTGRESQL, rows)
 
 
 def read(connection: Connection, after: str | None, limit: int) -> list[Event]:

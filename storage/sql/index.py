@@ -1,10 +1,11 @@
 """What is stored, as rows: the questions the archive asks, each in its own connection or transaction."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine, exc, select
 
-from storage.errors import InvalidInstance, StorageError
+from storage.errors import InvalidInstance
 from storage.events import Event
 from storage.header import Header
 from storage.instances import Origin, StoredInstance
@@ -18,6 +19,9 @@ from storage.sql.packing import unpack
 from storage.sql.rows import Entry
 from storage.sql.tables import studies
 
+_log = logging.getLogger(__name__)
+_VALUES = (exc.DataError, UnicodeEncodeError, OverflowError)
+
 __all__ = ["Added", "Burnt", "Entry", "Known", "Result", "SqlIndex"]
 
 
@@ -30,19 +34,25 @@ class SqlIndex:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, entries: Sequence[Entry]) -> list[Result | StorageError]:
-        """Make rows of `entries` in one transaction; one that cannot be a row does not hinder the others."""
+    def add(self, entries: Sequence[Entry]) -> list[Result | Exception]:
+        """Make rows of `entries` in one transaction; one that cannot be a row does not hinder the others.
+
+        An exception in place of a result is an `InvalidInstance`, or what nobody expected.
+        """
         if len({entry.key.sop for entry in entries}) < len(entries):
             return self._add_each(entries)
         try:
             with writing(self._engine) as connection:
                 return [*adding.add(connection, entries)]
-        except (exc.IntegrityError, exc.DataError, exc.ProgrammingError, exc.StatementError) as error:
+        except _VALUES as error:
             if len(entries) > 1:
                 return self._add_each(entries)
-            return [InvalidInstance(f"the index cannot take it: {getattr(error, 'orig', error)}")]
+            _log.warning("no row for %s: %s", entries[0].key.sop, error)
+            return [InvalidInstance("one of its values is beyond what the index can hold")]
+        except exc.DBAPIError as error:
+            return self._add_each(entries) if len(entries) > 1 else [error]
 
-    def _add_each(self, entries: Sequence[Entry]) -> list[Result | StorageError]:
+    def _add_each(self, entries: Sequence[Entry]) -> list[Result | Exception]:
         return [result for entry in entries for result in self.add([entry])]
 
     def instance(self, sop: str) -> StoredInstance | None:

@@ -13,9 +13,11 @@ from storage.sql.patterns import (
     Column,
     Condition,
     case_sensitive,
+    inside,
     is_universal,
     like,
     like_pattern,
+    literal_prefix,
     starts_with,
 )
 from storage.sql.tables import instances, series, series_classes, series_requests, studies, study_modality
@@ -29,6 +31,7 @@ _MOST = 10_000
 _MOST_COSTLY = 100
 """Values that each need a condition of their own; SQLite takes 1000 terms in all."""
 _TOO_GREAT = 2**31
+_PATIENT_NAME = "00100010"
 
 
 def condition(dialect: str, match: Match, *, fuzzy: bool) -> Condition | None:
@@ -228,9 +231,11 @@ def _name(dialect: str, tag: str, value: Value) -> Condition:
             groups = [group for group in name_groups(text) if group]
         case _:
             raise _DoesNotApply
-    if isinstance(value, Exact) and tag == "00100010":
+    if isinstance(value, Exact) and tag == _PATIENT_NAME:
         return and_(*map(_exact_patient_name, groups))
-    return and_(*(_group_like(dialect, _COLUMNS[tag], group, value) for group in groups))
+    if isinstance(value, Exact):
+        groups = [group.replace("*", "?") for group in groups]
+    return and_(*(_group_like(dialect, tag, group) for group in groups))
 
 
 def _exact_patient_name(group: str) -> Condition:
@@ -240,16 +245,28 @@ def _exact_patient_name(group: str) -> Condition:
     )
 
 
-def _group_like(dialect: str, column: Column, group: str, value: Value) -> Condition:
-    pattern = like_pattern(group) if isinstance(value, Wildcard) else like_pattern(group.replace("*", "?"))
-    return like(dialect, "=" + column + "=", f"%={pattern}=%")
+def _group_like(dialect: str, tag: str, pattern: str) -> Condition:
+    """One of the groups matches. The planner of PostgreSQL can judge the first two forms, not the last."""
+    column = _COLUMNS[tag]
+    if inside(pattern):
+        return like(dialect, column, like_pattern(pattern))
+    if tag == _PATIENT_NAME and dialect == "postgresql" and literal_prefix(pattern) + "*" == pattern:
+        return or_(*name_starts(pattern[:-1]))
+    return like(dialect, "=" + column + "=", f"%={like_pattern(pattern)}=%")
+
+
+def name_starts(prefix: str) -> list[Condition]:
+    """One for each component group of the patient's name."""
+    return [
+        starts_with(column, prefix) for column in (studies.c.pn_norm, studies.c.pn_ideo, studies.c.pn_phon)
+    ]
 
 
 def _fuzzy_name(dialect: str, match: Match) -> Condition:
     """Literal and wild card matching, and all words of the name in any order, each from its beginning."""
     literally = _matched(dialect, match.tag, match.value)
     text = _text(match.value)
-    if text is None:
+    if text is None or (inside(text) and len(words(text)) == 1):
         return literally
     blanks = " " + func.replace(_COLUMNS[match.tag], "=", " ", type_=studies.c.pn_norm.type)
     each = [like(dialect, blanks, f"% {like_pattern(word)}%") for word in words(text)]
@@ -265,11 +282,11 @@ def _text(value: Value) -> str | None:
 
 
 def _modalities(dialect: str, _: str, value: Value) -> Condition:
-    here = (
-        study_modality.c.study_id == studies.c.id,
-        # The whole key, so that each study costs one look into the index.
-        study_modality.c.study_date == studies.c.study_date,
-    )
+    here = [study_modality.c.study_id == studies.c.id]
+    if dialect == "sqlite":
+        # The whole key, so that each study costs one look into it. PostgreSQL's planner takes its parts for
+        # independent, and would think that hardly any study matches.
+        here.append(study_modality.c.study_date == studies.c.study_date)
     asked = _code_column(dialect, study_modality.c.modality, value)
     return select(study_modality.c.study_id).where(*here, asked).correlate(studies).exists()
 

@@ -7,18 +7,29 @@ planner sees the same by itself, once it is told what every match contains.
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select, table, text, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+    union_all,
+)
 
 from storage.names import name_groups, normalised, words
 from storage.search import Exact, Match, Query, Wildcard
-from storage.sql.matching import is_everything
+from storage.sql.matching import is_everything, name_starts
 from storage.sql.patterns import (
     Column,
     Condition,
     like,
     like_pattern,
     literal_prefix,
-    starts_with,
     trigram_runs,
 )
 from storage.sql.tables import studies
@@ -52,17 +63,16 @@ def _is_selective(match: Match) -> bool:
 class _Prefix:
     """All matches start with this, in one of the component groups."""
 
-    def __init__(self, prefix: str) -> None:
-        self._ranges = [
-            starts_with(column, prefix)
-            for column in (studies.c.pn_norm, studies.c.pn_ideo, studies.c.pn_phon)
-        ]
+    def __init__(self, prefix: str, pattern: str) -> None:
+        self._ranges = name_starts(prefix)
+        self._is_all = pattern == f"{prefix}*"
 
     def if_worth_it(self, connection: Connection) -> Condition | None:
         if connection.dialect.name == "postgresql":
-            return or_(*self._ranges)
+            # Said twice, the planner would think it twice as rare.
+            return None if self._is_all else or_(*self._ranges)
         found = union_all(*(select(studies.c.id).where(here) for here in self._ranges))
-        return _when_few(connection, found)
+        return studies.c.id.in_(found) if _are_few(connection, found) else None
 
 
 class _Contains:
@@ -79,14 +89,13 @@ class _Contains:
         index = table(f"studies_{self._column.name}")
         phrases = " AND ".join('"' + piece.replace('"', '""') + '"' for piece in self._pieces)
         matching = text(f"{index.name} MATCH :phrases").bindparams(phrases=phrases)
-        return _when_few(connection, select(literal_column("rowid")).select_from(index).where(matching))
+        found: Select[Any] = select(literal_column("rowid")).select_from(index).where(matching)
+        return studies.c.id.in_(found) if _are_few(connection, found) else None
 
 
-def _when_few(connection: Connection, candidates: Select[Any] | Any) -> Condition | None:
+def _are_few(connection: Connection, candidates: Select[Any] | CompoundSelect[Any]) -> bool:
     bounded = candidates.limit(_FEW + 1).subquery()
-    if connection.execute(select(func.count()).select_from(bounded)).scalar_one() > _FEW:
-        return None
-    return studies.c.id.in_(candidates)
+    return connection.execute(select(func.count()).select_from(bounded)).scalar_one() <= _FEW
 
 
 def _implied(match: Match, *, fuzzy: bool) -> _Prefix | _Contains | None:
@@ -107,7 +116,7 @@ def _of_name(pattern: str) -> _Prefix | _Contains | None:
     if len(groups) != 1:
         return _contains(_NAME, [run for group in groups for run in trigram_runs(group)])
     prefix = literal_prefix(groups[0])
-    return _Prefix(prefix) if prefix else _contains(_NAME, trigram_runs(groups[0]))
+    return _Prefix(prefix, groups[0]) if prefix else _contains(_NAME, trigram_runs(groups[0]))
 
 
 def _contains(tag: str, pieces: list[str]) -> _Contains | None:

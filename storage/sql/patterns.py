@@ -60,6 +60,12 @@ def trigram_runs(pattern: str) -> list[str]:
     return [run for run in _WILD.split(pattern) if len(run) >= _TRIGRAM]
 
 
+def inside(pattern: str) -> str | None:
+    """What a value must contain, when the pattern asks for no more."""
+    found = re.fullmatch(r"\*+([^*?]+)\*+", pattern)
+    return found[1] if found else None
+
+
 def is_universal(pattern: str) -> bool:
     """Only `*`: every value matches, and none (PS3.4 C.2.2.2.4)."""
     return not pattern.strip("*")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from storage.instances import InstanceKey, StoredInstance
 from storage.places import Place
@@ -18,6 +18,8 @@ WHOLE = instances.join(series).join(studies)
 _KEY = (studies.c.study_uid, series.c.series_uid, instances.c.sop_uid)
 _FIELDS = ("sop_class", "transfer_syntax", "size", "digest", "version", "stored_at", "number_of_frames")
 _CURRENT: Select[Any] = select(*_KEY, *(instances.c[name] for name in _FIELDS)).select_from(WHOLE)
+# Built once: building a statement costs more than SQLite needs to answer it.
+_BY_SOP = _CURRENT.where(instances.c.sop_uid.in_(bindparam("uids", expanding=True)))
 _BY_NUMBER = (
     *(series.c.number.is_(None), series.c.number, series.c.id),
     *(instances.c.number.is_(None), instances.c.number, instances.c.id),
@@ -50,10 +52,7 @@ def from_row(row: Row[Any]) -> StoredInstance:
 
 def by_sop(connection: Connection, uids: Sequence[str]) -> dict[str, StoredInstance]:
     """The current version of each of these SOP Instance UIDs that is stored."""
-    found = (
-        connection.execute(_CURRENT.where(instances.c.sop_uid.in_(some)))
-        for some in chunks(sorted(set(uids)))
-    )
+    found = (connection.execute(_BY_SOP, {"uids": some}) for some in chunks(sorted(set(uids))))
     return {row.sop_uid: from_row(row) for rows in found for row in rows}
 
 

@@ -227,7 +227,7 @@ def test_row_the_database_cannot_take_does_not_hinder_its_neighbours(engine: Eng
         return Entry(header, replace(made, stored_at=datetime.now(UTC), **changed), ORIGIN)
 
     index = SqlIndex(engine)
-    results = index.add([entry("1.1"), entry("1.2", size=None), entry("1.3")])
+    results = index.add([entry("1.1"), entry("1.2", size=2**70), entry("1.3")])
     assert [type(result).__name__ for result in results] == ["Added", "InvalidInstance", "Added"]
     assert index.instance("1.3")
     assert index.instance("1.2") is None
