@@ -7,6 +7,7 @@ from fastapi import Request
 
 from storage.instances import InstanceKey
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _RESOURCE = re.compile(r"/(studies|series|instances)(/|$)")
 
 
@@ -24,7 +25,12 @@ class ServiceUrl:
         path = request.url.path
         resource = _RESOURCE.search(path)
         prefix = path[: resource.start()] if resource else path.rstrip("/")
-        return cls(str(request.url.replace(path=prefix, query="", fragment="")).rstrip("/?#"))
+        url = request.url.replace(path=prefix, query="", fragment="")
+        server = request.scope.get("server")
+        if url.port is None and url.hostname in _LOOPBACK and server and server[1] not in {None, 80}:
+            # Some clients leave the port out of Host; on loopback no proxy stands before us that has its own.
+            url = url.replace(port=server[1])
+        return cls(str(url).rstrip("/?#"))
 
     def study(self, study: str) -> str:
         """Retrieve URL of a study."""

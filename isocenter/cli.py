@@ -7,8 +7,10 @@ from importlib.metadata import version
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
+from inference.workitems import WorkItemError
 from isocenter.settings import SettingsError
 from isocenter.supervisor import PartFailed
+from models.errors import ModelsError
 from storage.errors import StorageError
 
 # Imported when called: `isocenter --help` must not wait for onnxruntime.
@@ -55,7 +57,7 @@ def main() -> None:
     """Run the command line; the exit code is 1 for what went wrong and 2 for what was asked wrongly."""
     try:
         isocenter(prog_name="isocenter", standalone_mode=True)
-    except (SettingsError, StorageError, PartFailed) as error:
+    except (SettingsError, StorageError, ModelsError, WorkItemError, PartFailed) as error:
         sys.exit(f"isocenter: {error}")
     except SQLAlchemyError as error:
         sys.exit(f"isocenter: the database does not answer or refuses: {str(error).splitlines()[0]}")

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from isocenter import migrations
 from isocenter.commands.console import err, out, print_json, print_table
 from isocenter.commands.options import with_settings
+from isocenter.commands.run import in_process
 from isocenter.settings import Settings, SettingsError
 from storage.errors import StorageError
 
@@ -97,10 +98,17 @@ def _blobs(settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
+    from kombu.exceptions import OperationalError  # noqa: PLC0415
+
     from isocenter.worker import celery_app  # noqa: PLC0415
 
+    if in_process(settings):
+        return "inside the worker"
     with celery_app(settings.broker.url).connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, timeout=5)
+        try:
+            connection.ensure_connection(max_retries=1, timeout=5)
+        except OperationalError as error:
+            raise SettingsError(f"{connection.as_uri()} does not answer: {error}") from None
         return str(connection.as_uri())
 
 
