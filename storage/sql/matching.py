@@ -4,22 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from storage.errors import InvalidQuery
-from storage.names import name_groups, normalised, words
+from storage.names import normalised
 from storage.search import BY_TAG, Exact, Match, OneOf, Range, Wildcard
-from storage.sql.patterns import (
-    Column,
-    Condition,
-    case_sensitive,
-    inside,
-    is_universal,
-    like,
-    like_pattern,
-    literal_prefix,
-    starts_with,
-)
+from storage.sql.name_matching import has_group_like, is_patient_name, words_in_any_order
+from storage.sql.patterns import Column, Condition, case_sensitive, is_universal, like, like_pattern
 from storage.sql.tables import instances, series, series_classes, series_requests, studies, study_modality
 
 Value = Exact | Wildcard | Range | OneOf
@@ -31,7 +22,6 @@ _MOST = 10_000
 _MOST_COSTLY = 100
 """Values that each need a condition of their own; SQLite takes 1000 terms in all."""
 _TOO_GREAT = 2**31
-_PATIENT_NAME = "00100010"
 
 
 def condition(dialect: str, match: Match, *, fuzzy: bool) -> Condition | None:
@@ -51,6 +41,14 @@ def condition(dialect: str, match: Match, *, fuzzy: bool) -> Condition | None:
     if fuzzy and attribute.vr == "PN":
         return _fuzzy_name(dialect, match)
     return _matched(dialect, match.tag, match.value)
+
+
+def _fuzzy_name(dialect: str, match: Match) -> Condition:
+    literally = _matched(dialect, match.tag, match.value)
+    if not isinstance(match.value, Exact | Wildcard):
+        return literally
+    by_words = words_in_any_order(dialect, _COLUMNS[match.tag], _texts(match.value)[0])
+    return literally if by_words is None else or_(literally, by_words)
 
 
 def _check(keyword: str, value: Value) -> None:
@@ -225,60 +223,13 @@ def _integer(_: str, tag: str, value: Value) -> Condition:
 
 
 def _name(dialect: str, tag: str, value: Value) -> Condition:
-    """Each group asked for must match a component group as a whole (PS3.5 6.2.1.1)."""
     match value:
+        case Exact(text) if tag == "00100010":
+            return is_patient_name(text)
         case Exact(text) | Wildcard(text):
-            groups = [group for group in name_groups(text) if group]
+            return has_group_like(dialect, _COLUMNS[tag], text)
         case _:
             raise _DoesNotApply
-    if isinstance(value, Exact) and tag == _PATIENT_NAME:
-        return and_(*map(_exact_patient_name, groups))
-    if isinstance(value, Exact):
-        groups = [group.replace("*", "?") for group in groups]
-    return and_(*(_group_like(dialect, tag, group) for group in groups))
-
-
-def _exact_patient_name(group: str) -> Condition:
-    name = studies.c.pn_norm
-    return or_(
-        name == group, starts_with(name, f"{group}="), studies.c.pn_ideo == group, studies.c.pn_phon == group
-    )
-
-
-def _group_like(dialect: str, tag: str, pattern: str) -> Condition:
-    """One of the groups matches. The planner of PostgreSQL can judge the first two forms, not the last."""
-    column = _COLUMNS[tag]
-    if inside(pattern):
-        return like(dialect, column, like_pattern(pattern))
-    if tag == _PATIENT_NAME and dialect == "postgresql" and literal_prefix(pattern) + "*" == pattern:
-        return or_(*name_starts(pattern[:-1]))
-    return like(dialect, "=" + column + "=", f"%={like_pattern(pattern)}=%")
-
-
-def name_starts(prefix: str) -> list[Condition]:
-    """One for each component group of the patient's name."""
-    return [
-        starts_with(column, prefix) for column in (studies.c.pn_norm, studies.c.pn_ideo, studies.c.pn_phon)
-    ]
-
-
-def _fuzzy_name(dialect: str, match: Match) -> Condition:
-    """Literal and wild card matching, and all words of the name in any order, each from its beginning."""
-    literally = _matched(dialect, match.tag, match.value)
-    text = _text(match.value)
-    if text is None or (inside(text) and len(words(text)) == 1):
-        return literally
-    blanks = " " + func.replace(_COLUMNS[match.tag], "=", " ", type_=studies.c.pn_norm.type)
-    each = [like(dialect, blanks, f"% {like_pattern(word)}%") for word in words(text)]
-    return or_(literally, and_(*each)) if each else literally
-
-
-def _text(value: Value) -> str | None:
-    match value:
-        case Exact(text) | Wildcard(text):
-            return text
-        case _:
-            return None
 
 
 def _modalities(dialect: str, _: str, value: Value) -> Condition:

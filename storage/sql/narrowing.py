@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from storage.names import name_groups, normalised, words
 from storage.search import Exact, Match, Query, Wildcard
-from storage.sql.matching import is_everything, name_starts
+from storage.sql.matching import is_everything
+from storage.sql.name_matching import name_starts
 from storage.sql.patterns import (
     Column,
     Condition,

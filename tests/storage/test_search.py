@@ -105,6 +105,7 @@ STUDY_MATCHES: list[tuple[str, Any, str]] = [
     ("PatientName", Wildcard('*"*'), ""),
     ("PatientName", Wildcard("*tarou=*田*"), "4"),
     ("PatientName", Wildcard("*"), "1 2 3 4 5 6"),
+    ("PatientName", Exact("^^="), "1 2 3 4 5 6"),
     ("PatientName", Exact(""), "1 2 3 4 5 6"),
     ("PatientName", OneOf(("Smith^John", "hong^gildong")), "1 5"),
     ("ReferringPhysicianName", Wildcard("curie*"), "6"),
