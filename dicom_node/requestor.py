@@ -77,9 +77,10 @@ class Requestor:
             self._accepted = self._negotiate(called_aet, calling_aet, proposals)
         except BaseException as error:
             self._socket.close()
-            if isinstance(error, OSError):
-                raise AssociationFailed(f"{type(error).__name__} while negotiating: {error}") from error
-            raise
+            if isinstance(error, AssociationFailed) or not isinstance(error, Exception):
+                raise
+            # Also whatever pynetdicom makes of an answer that is none.
+            raise AssociationFailed(f"no association: {type(error).__name__}: {error}") from error
 
     def accepts(self, proposal: Proposal) -> bool:
         """The peer has accepted the proposal."""

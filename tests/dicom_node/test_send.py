@@ -172,7 +172,9 @@ def test_strange_answer_fails_all_that_is_left(strange_peer, tmp_path, answer, r
     assert not any(result.stored for result in results)
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\0\0\0\0\0"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\0\0\0\0\0", b"\2\0\0\0\0\x50" + b"x" * 80]
+)
 def test_peer_that_speaks_something_else(strange_peer, tmp_path, answer):
     (result,) = send_to(strange_peer(answer, accept=False), [saved(ct(), tmp_path)])
     assert not result.stored
