@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 # Libraries that say at every start what nobody needs to know.
-CHATTY = ("alembic", "celery", "uvicorn.error")
+CHATTY = ("alembic", "celery", "highdicom", "pynetdicom", "uvicorn.error")
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import psycopg
@@ -32,9 +33,10 @@ def test_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ExitStack, Path]]:
-    with ExitStack() as stack:
-        yield stack, tmp_path_factory.mktemp("servers")
+def _servers() -> Iterator[tuple[ExitStack, Path]]:
+    # Not below pytest's folder: a second run closes that to others than root, and PostgreSQL is not root.
+    with TemporaryDirectory(prefix="isocenter-servers-") as folder, ExitStack() as stack:
+        yield stack, Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.system import isocenter
 
+NOWHERE = "postgresql+psycopg://x@127.0.0.1:1/x"
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
@@ -20,7 +22,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
         (["serve"], {"ISOCENTER_NODE__PROT": "1"}, "ISOCENTER_NODE__PROT: node.prot: unknown key"),
         (["serve", "--host", "0.0.0.0"], {}, "insecure = true"),
         (["scheduler"], {}, "memory://"),
-        (["migrate"], {"ISOCENTER_INDEX__URL": "postgresql+psycopg://x@127.0.0.1:1/x"}, "the index does not answer"),
+        (
+            ["migrate"],
+            {"ISOCENTER_INDEX__URL": "postgresql+psycopg://x@127.0.0.1:1/x"},
+            "the index does not answer",
+        ),
         (["send", "."], {}, "no DICM at byte 128"),
         (["import", "/nowhere"], {}, "/nowhere"),
         (["nonsense"], {}, "No such command 'nonsense'"),

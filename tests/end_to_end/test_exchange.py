@@ -24,6 +24,11 @@ def dataset_bytes(part10: bytes) -> bytes:
     return part10[144 + int.from_bytes(part10[140:144], "little") :]
 
 
+def elements(ds: pydicom.Dataset) -> dict[str, object]:
+    """All but group lengths, which count bytes of an encoding and are retired (PS3.5 7.2)."""
+    return {tag: value for tag, value in ds.to_json_dict().items() if not tag.endswith("0000")}
+
+
 def valid_files(test_data: Path) -> dict[Path, object]:
     """The files that have what an instance needs, by path, one for each SOP Instance UID."""
     found, seen = {}, set()
@@ -52,7 +57,7 @@ def test_every_valid_file_comes_back_with_the_bytes_that_were_sent(system: Syste
         if header.transfer_syntax in {ImplicitVRLittleEndian, ExplicitVRBigEndian}:
             sent, got = pydicom.dcmread(path), pydicom.dcmread(pydicom.filebase.DicomBytesIO(answer))
             assert got.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1", path
-            assert got.to_json_dict() == sent.to_json_dict(), path
+            assert elements(got) == elements(sent), path
         else:
             assert dataset_bytes(answer) == path.read_bytes()[header.dataset_offset :], path
 

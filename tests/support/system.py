@@ -65,7 +65,9 @@ class Process:
     def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
         if self._process.poll() is None:
             self._process.send_signal(number)
-        return self._process.wait(seconds)
+        code = self._process.wait(seconds)
+        self._process.stdout.close()
+        return code
 
     def children(self) -> dict[str, int]:
         """Process ids of the parts that `serve` started, by name."""
