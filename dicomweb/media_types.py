@@ -12,6 +12,7 @@ from dicomweb.problems import NotAcceptable
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 ZIP = "application/zip"

@@ -1,4 +1,4 @@
-"""Retrieve Metadata (PS3.18 10.4.1.1.2): the stored headers, joined and never parsed."""
+"""Retrieve Metadata (PS3.18 10.4.1.1.2): the stored headers, joined and, as JSON, never parsed."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,18 +22,25 @@ from dicomweb.documented import (
     get,
     problems,
 )
-from dicomweb.media_types import DICOM_JSON, JSON, Accept, Offer
+from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON, Accept, Offer
+from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.urls import ServiceUrl
+from dicomweb.xml import write_xml
 from storage.archive import Archive
 from storage.instances import StoredInstance
 
-_OFFERS = [Offer(DICOM_JSON), Offer(JSON)]
+_OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True)]
 _AT_ONCE = 256
 # In compact JSON this cannot stand inside a string, where a quotation mark is always behind a backslash.
 _MARKER = b'"BulkDataURI":"bulkdata:'
 _Accepted = Annotated[Accept, Depends(accepted)]
 _RESPONSES: Responses = {
-    200: found("One JSON object for each instance; big values are addresses", DICOM_JSON, JSON),
+    200: found(
+        "One JSON object, or XML part, for each instance; big values are addresses",
+        DICOM_JSON,
+        JSON,
+        f'multipart/related; type="{DICOM_XML}"',
+    ),
     304: {"description": "The client has it already"},
     **problems(400, 404, 406),
 }
@@ -43,13 +50,21 @@ def add_metadata(router: APIRouter, archive: Archive, base_url: str | None) -> N
     """The metadata of studies, series and instances."""
 
     def answer(request: Request, instances: Sequence[StoredInstance], accept: Accept) -> Response:
-        media = accept.choose(_OFFERS).media
+        # One instance alone may be XML in a single part (8.6.1.1).
+        offer = accept.choose([*_OFFERS, Offer(DICOM_XML)] if len(instances) == 1 else _OFFERS)
         url = ServiceUrl.of(request, base_url)
-        etag = _etag(instances, url)
+        etag = _etag(instances, url, offer)
         if is_current(request, etag):
             return not_modified(etag)
-        chunks = metadata(archive, instances, url)
-        return streamed(request, chunks, media, {"ETag": etag, **PRIVATE})
+        headers = {"ETag": etag, **PRIVATE}
+        if offer.media != DICOM_XML:
+            return streamed(request, metadata(archive, instances, url), offer.media, headers)
+        documents = _documents(archive, instances, url)
+        if not offer.multipart:
+            return streamed(request, documents, DICOM_XML, headers)
+        boundary = new_boundary()
+        body = write_multipart(((DICOM_XML, [each]) for each in documents), boundary)
+        return streamed(request, body, multipart_type(DICOM_XML, boundary), headers)
 
     @get(router, f"{STUDY}/metadata", "Metadata of the instances of a study", _RESPONSES)
     def study_metadata(request: Request, study: Study, accept: _Accepted) -> Response:
@@ -67,12 +82,26 @@ def add_metadata(router: APIRouter, archive: Archive, base_url: str | None) -> N
 def metadata(archive: Archive, instances: Sequence[StoredInstance], url: ServiceUrl) -> Iterator[bytes]:
     """A JSON array of the headers, some hundreds in a chunk; markers of big values become addresses."""
     before = b"["
-    for start in range(0, len(instances), _AT_ONCE):
-        some = instances[start : start + _AT_ONCE]
-        headers = zip(some, archive.headers(some), strict=True)
-        yield before + b",".join(_addressed(header, instance, url) for instance, header in headers)
+    for some in _batches(instances):
+        yield before + b",".join(_headers(archive, some, url))
         before = b","
     yield b"]" if instances else b"[]"
+
+
+def _documents(archive: Archive, instances: Sequence[StoredInstance], url: ServiceUrl) -> Iterator[bytes]:
+    """The XML document of each instance."""
+    for some in _batches(instances):
+        for header in _headers(archive, some, url):
+            yield write_xml(json.loads(header))
+
+
+def _batches(instances: Sequence[StoredInstance]) -> Iterator[Sequence[StoredInstance]]:
+    return (instances[start : start + _AT_ONCE] for start in range(0, len(instances), _AT_ONCE))
+
+
+def _headers(archive: Archive, some: Sequence[StoredInstance], url: ServiceUrl) -> Iterator[bytes]:
+    for instance, header in zip(some, archive.headers(some), strict=True):
+        yield _addressed(header, instance, url)
 
 
 def _addressed(header: bytes, instance: StoredInstance, url: ServiceUrl) -> bytes:
@@ -80,6 +109,7 @@ def _addressed(header: bytes, instance: StoredInstance, url: ServiceUrl) -> byte
     return header.replace(_MARKER, f'"BulkDataURI":"{address}'.encode())
 
 
-def _etag(instances: Sequence[StoredInstance], url: ServiceUrl) -> str:
+def _etag(instances: Sequence[StoredInstance], url: ServiceUrl, offer: Offer) -> str:
     named = [(each.key.sop, each.version, each.digest) for each in instances]
-    return f'"{sha256(repr((url.base, named)).encode()).hexdigest()[:32]}"'
+    form = str(offer) if offer.media == DICOM_XML else ""
+    return f'"{sha256(repr((url.base, form, named)).encode()).hexdigest()[:32]}"'

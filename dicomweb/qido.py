@@ -8,14 +8,16 @@ from fastapi.responses import Response
 from pydicom.datadict import keyword_for_tag
 
 from dicomweb.documented import SERIES, STUDY, Endpoint, Responses, accepted, found, get, problems
-from dicomweb.media_types import DICOM_JSON, JSON, Accept, Offer
+from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON, Accept, Offer
+from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.search_parameters import read_query
 from dicomweb.urls import ServiceUrl
+from dicomweb.xml import write_xml
 from storage.archive import Archive
 from storage.instances import InstanceKey
 from storage.search import ATTRIBUTES, LEVELS, Level, Query
 
-_OFFERS = [Offer(DICOM_JSON), Offer(JSON)]
+_OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True)]
 _MATCHING = {
     "DA": "A date YYYYMMDD, or a range of dates YYYYMMDD-YYYYMMDD, open at one end or not",
     "TM": "A time HHMMSS, or a range of times HHMMSS-HHMMSS, open at one end or not",
@@ -57,9 +59,8 @@ def add_search(router: APIRouter, archive: Archive, base_url: str | None) -> Non
             url = ServiceUrl.of(request, base_url)
             page = archive.search(query)
             results = [_with_url(dict(result), query, url) for result in page.answers]
-            body = json.dumps(results, ensure_ascii=False, separators=(",", ":"))
             headers = _more(url) if page.more else None
-            return Response(body.encode("utf-8", "replace"), headers=headers, media_type=media)
+            return _as_xml(results, headers) if media == DICOM_XML else _as_json(results, headers, media)
 
         search.__name__ = f"search_{level}"
         return search
@@ -68,11 +69,26 @@ def add_search(router: APIRouter, archive: Archive, base_url: str | None) -> Non
         get(router, path, summary, _responses(), openapi_extra=_documented(level, path))(searching(level))
 
 
+def _as_json(results: list[dict[str, Any]], headers: dict[str, str] | None, media: str) -> Response:
+    body = json.dumps(results, ensure_ascii=False, separators=(",", ":"))
+    return Response(body.encode("utf-8", "replace"), headers=headers, media_type=media)
+
+
+def _as_xml(results: list[dict[str, Any]], headers: dict[str, str] | None) -> Response:
+    """A part for each result (PS3.18 10.6.3.3); there is no multipart body without any."""
+    if not results:
+        return Response(status_code=204, headers=headers)
+    boundary = new_boundary()
+    body = b"".join(write_multipart(((DICOM_XML, [write_xml(each)]) for each in results), boundary))
+    return Response(body, headers=headers, media_type=multipart_type(DICOM_XML, boundary))
+
+
 def _responses() -> Responses:
     headers = {"Warning": {"description": "299: there are more results", "schema": {"type": "string"}}}
     # No result is an empty list: so PS3.18 10.6.3 since 2026; up to 2025 it was 204 without a body.
-    results = found("The results, an empty list when there are none", DICOM_JSON, JSON, headers=headers)
-    return {200: results} | problems(400, 406)
+    xml = f'multipart/related; type="{DICOM_XML}"'
+    results = found("The results, an empty list when there are none", DICOM_JSON, JSON, xml, headers=headers)
+    return {200: results, 204: {"description": "No result, where XML is wanted"}} | problems(400, 406)
 
 
 def _documented(level: Level, path: str) -> dict[str, Any]:

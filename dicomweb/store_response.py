@@ -7,7 +7,9 @@ from typing import Any
 
 from fastapi.responses import Response
 
+from dicomweb.media_types import DICOM_XML
 from dicomweb.urls import ServiceUrl
+from dicomweb.xml import write_xml
 from storage.errors import (
     DuplicateInstance,
     InvalidInstance,
@@ -61,12 +63,16 @@ def store_response(results: Sequence[Result], url: ServiceUrl, media: str) -> Re
     Args:
         results: one for each instance of the request; 503 and 507 when storage refused all of them.
         url: base of the service.
-        media: a JSON media type.
+        media: a JSON media type, or that of DICOM XML.
     """
     status = _status(results)
-    body = json.dumps(_module(results, url), ensure_ascii=False, separators=(",", ":"))
+    module = _module(results, url)
+    if media == DICOM_XML:
+        body = write_xml(module)
+    else:
+        body = json.dumps(module, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = {"Retry-After": "5"} if status == 503 else None  # noqa: PLR2004 - Service Unavailable
-    return Response(body.encode("utf-8", "replace"), status, headers, media_type=media)
+    return Response(body, status, headers, media_type=media)
 
 
 def _status(results: Sequence[Result]) -> int:

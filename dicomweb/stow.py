@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from dicomweb.documented import STUDY, Responses, Study, accepted, found, problems
-from dicomweb.media_types import DICOM, DICOM_JSON, JSON, Accept, Offer
+from dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, Accept, Offer
 from dicomweb.problems import PayloadTooLarge, UnsupportedMediaType
 from dicomweb.receive import Part, Receiver
 from dicomweb.store_response import (
@@ -31,7 +31,7 @@ from storage.spool import Spool, SpoolFile
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 512 << 10
-_OFFERS = [Offer(DICOM_JSON), Offer(JSON)]
+_OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML)]
 
 
 def add_store(
@@ -78,10 +78,11 @@ def add_store(
 
 
 _Accepted = Annotated[Accept, Depends(accepted)]
+_ANSWERS = (DICOM_JSON, JSON, DICOM_XML)
 _RESPONSES: Responses = {
-    200: found("All instances are stored", DICOM_JSON, JSON),
-    202: found("Some instances are stored, or all and some with warnings", DICOM_JSON, JSON),
-    409: found("No instance is stored; each has its Failure Reason", DICOM_JSON, JSON),
+    200: found("All instances are stored", *_ANSWERS),
+    202: found("Some instances are stored, or all and some with warnings", *_ANSWERS),
+    409: found("No instance is stored; each has its Failure Reason", *_ANSWERS),
     **problems(400, 406, 413, 415, 507),
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

@@ -127,8 +127,8 @@ def test_json_is_given_as_it_is_asked_for(filled, accept):
     )
 
 
-def test_xml_is_not_given(filled):
-    answer = filled.get("/studies", headers={"Accept": 'multipart/related; type="application/dicom+xml"'})
+def test_other_forms_are_not_given(filled):
+    answer = filled.get("/studies", headers={"Accept": 'multipart/related; type="text/csv"'})
     assert (answer.status_code, answer.headers["content-type"]) == (406, "application/problem+json")
 
 

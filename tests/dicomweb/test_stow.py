@@ -165,8 +165,8 @@ def test_a_compressed_body_is_not_read(web):
     assert post(web, multipart(part10()), **{"Content-Encoding": "gzip"}).status_code == 415
 
 
-def test_xml_is_not_given(web):
-    answer = post(web, multipart(part10()), Accept="application/dicom+xml")
+def test_other_forms_are_not_given(web):
+    answer = post(web, multipart(part10()), Accept="text/csv")
     assert answer.status_code == 406
     assert "application/dicom+json" in answer.json()["detail"]
     assert stored_uids(web) == set()
