@@ -8,10 +8,13 @@ from pathlib import Path
 
 import onnx
 
-from models.graphs import lung
+from models.graphs import lung, nodules
 
 CARDS = Path(__file__).parents[1] / "cards"
-BUILDERS: dict[str, Callable[[], onnx.ModelProto]] = {"ct-lung-density": lung.build}
+BUILDERS: dict[str, Callable[[], onnx.ModelProto]] = {
+    "ct-lung-density": lung.build,
+    "ct-nodule-candidates": nodules.build,
+}
 
 _PIN = re.compile(r'^sha256 = "[0-9a-f]*"$', re.MULTILINE)
 

@@ -6,6 +6,7 @@ from onnxscript import opset18 as op
 
 from models.graphs.grids import coarsened, enlarged, steps
 from models.graphs.lungs import meets_edge, segmented
+from models.graphs.masks import total
 from models.graphs.script import function, model_of
 
 
@@ -65,12 +66,6 @@ def end_contact(labels: UINT8[...], spacing: FLOAT[3]) -> FLOAT[2]:
     lung = op.Cast(op.Cast(ends, to=BOOL.dtype), to=FLOAT.dtype)
     count = op.ReduceSum(lung, op.Constant(value_ints=[0, 1, 3, 4]), keepdims=0)
     return count * op.ReduceProd(op.Gather(spacing, op.Constant(value_ints=[1, 2]))) / 100.0
-
-
-@function
-def total(mask: FLOAT[...]) -> FLOAT[1]:
-    """How many voxels a mask has."""
-    return op.Reshape(op.ReduceSum(mask, keepdims=0), op.Constant(value_ints=[1]))
 
 
 @function

@@ -45,3 +45,9 @@ def flood_in_slices(seed: FLOAT[...], allowed: FLOAT[...]) -> FLOAT[...]:
         going = op.ReduceSum(step, keepdims=0) > op.ReduceSum(grown, keepdims=0)
         grown = op.Identity(step)
     return grown
+
+
+@function
+def total(mask: FLOAT[...]) -> FLOAT[1]:
+    """How many voxels a mask has."""
+    return op.Reshape(op.ReduceSum(mask, keepdims=0), op.Constant(value_ints=[1]))
