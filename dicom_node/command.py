@@ -1,7 +1,8 @@
-"""Command sets of C-STORE and C-ECHO (PS3.7 9.3.1, 9.3.5): always Implicit VR Little Endian (PS3.7 6.3.1)."""
+"""Command sets of the DIMSE-C services (PS3.7 9.3): always Implicit VR Little Endian (PS3.7 6.3.1)."""
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from dicom_node.pdus import P_DATA_TF
 from dicom_node.status import Answer
@@ -15,12 +16,18 @@ COMMAND_DATA_SET_TYPE = 0x0800
 STATUS = 0x0900
 ERROR_COMMENT = 0x0902
 AFFECTED_SOP_INSTANCE_UID = 0x1000
+REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023
+MOVE_ORIGINATOR_AE_TITLE = 0x1030
+MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
+C_GET_RSP, C_FIND_RSP, C_MOVE_RSP = 0x8010, 0x8020, 0x8021
 C_ECHO_RQ = 0x0030
 NO_DATA_SET = 0x0101
 _DATA_SET = 0x0001
 _MEDIUM = 0x0000
+_MOST = 0xFFFF
+"""The greatest number of sub-operations that a VR US can tell."""
 
 _ELEMENT = struct.Struct("<HHI")
 Command = Mapping[int, bytes]
@@ -57,18 +64,87 @@ def text(command: Command, element: int) -> str:
     return command.get(element, b"").decode("latin-1").strip(" \0")
 
 
-def c_store_rq(message_id: int, sop_class: str, sop: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Originator:
+    """Who asked for the C-MOVE that a C-STORE is a sub-operation of (PS3.7 9.3.1.1)."""
+
+    aet: str
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of sub-operations (PS3.7 9.3.3.2, 9.3.4.2)."""
+
+    remaining: int | None = None
+    """None in the last response of an operation that was not cancelled."""
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+
+
+def c_store_rq(
+    message_id: int, sop_class: str, sop: str, originator: Originator | None = None, priority: int = _MEDIUM
+) -> bytes:
     """PS3.7 Table 9.3-1."""
+    moved: dict[int, bytes] = {}
+    if originator:
+        moved[MOVE_ORIGINATOR_AE_TITLE] = _padded(originator.aet, b" ")
+        moved[MOVE_ORIGINATOR_MESSAGE_ID] = _us(originator.message_id)
     return _encode(
         {
             AFFECTED_SOP_CLASS_UID: _uid(sop_class),
             COMMAND_FIELD: _us(C_STORE_RQ),
             MESSAGE_ID: _us(message_id),
-            PRIORITY: _us(_MEDIUM),
+            PRIORITY: _us(priority),
             COMMAND_DATA_SET_TYPE: _us(_DATA_SET),
             AFFECTED_SOP_INSTANCE_UID: _uid(sop),
+            **moved,
         }
     )
+
+
+def query_rsp(
+    field: int,
+    message_id: int,
+    sop_class: str,
+    answer: Answer,
+    *,
+    identifier: bool = False,
+    counts: Counts | None = None,
+) -> bytes:
+    """A response of C-FIND, C-GET or C-MOVE (PS3.7 Tables 9.3-4, 9.3-7, 9.3-10).
+
+    Args:
+        field: `C_FIND_RSP`, `C_GET_RSP` or `C_MOVE_RSP`.
+        message_id: of the request.
+        sop_class: Affected SOP Class UID of the request.
+        answer: status, and the reason of a failure or warning.
+        identifier: a data set follows.
+        counts: of C-GET and C-MOVE.
+    """
+    comment = {ERROR_COMMENT: _padded(answer.comment(""), b" ")} if answer.reason else {}
+    return _encode(
+        {
+            AFFECTED_SOP_CLASS_UID: _uid(sop_class),
+            COMMAND_FIELD: _us(field),
+            MESSAGE_ID_BEING_RESPONDED_TO: _us(message_id),
+            COMMAND_DATA_SET_TYPE: _us(_DATA_SET if identifier else NO_DATA_SET),
+            STATUS: _us(answer.status),
+            **comment,
+            **(_counted(counts) if counts else {}),
+        }
+    )
+
+
+def _counted(counts: Counts) -> dict[int, bytes]:
+    numbers = {
+        REMAINING: counts.remaining,
+        COMPLETED: counts.completed,
+        FAILED: counts.failed,
+        WARNING: counts.warning,
+    }
+    return {element: _us(min(value, _MOST)) for element, value in numbers.items() if value is not None}
 
 
 def c_store_rsp(message_id: int, sop_class: str, sop: str, answer: Answer) -> bytes:

@@ -1,6 +1,8 @@
-"""What the node accepts: storage SOP classes, and every transfer syntax an object can be stored in."""
+"""What the node accepts: storage SOP classes, every transfer syntax of stored objects, and queries."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
 from pynetdicom.sop_class import Verification
@@ -67,15 +69,51 @@ _VERIFICATION_TRANSFER_SYNTAXES = (
     "1.2.840.10008.1.2.1.99",
 )
 
+Service = Literal["find"]
+QueryLevel = Literal["PATIENT", "STUDY", "SERIES", "IMAGE"]
 
-def supported_contexts(private_sop_classes: Iterable[str] = ()) -> list[PresentationContext]:
-    """The presentation contexts of the node as an acceptor: verification and storage.
+
+@dataclass(frozen=True, slots=True)
+class QueryClass:
+    """A SOP class of the Query/Retrieve Service Class (PS3.4 C.6)."""
+
+    name: str
+    service: Service
+    levels: tuple[QueryLevel, ...]
+    """Values of Query/Retrieve Level (0008,0052) that are valid in it."""
+    retired: bool = False
+
+
+_MODELS: tuple[tuple[str, str, tuple[QueryLevel, ...], bool], ...] = (
+    ("1.2.840.10008.5.1.4.1.2.1", "Patient Root", ("PATIENT", "STUDY", "SERIES", "IMAGE"), False),
+    ("1.2.840.10008.5.1.4.1.2.2", "Study Root", ("STUDY", "SERIES", "IMAGE"), False),
+    ("1.2.840.10008.5.1.4.1.2.3", "Patient/Study Only", ("PATIENT", "STUDY"), True),
+)
+_SERVICES: tuple[tuple[str, Service], ...] = ((".1", "find"),)
+
+QUERY_CLASSES: dict[str, QueryClass] = {
+    model + end: QueryClass(f"{name} Query/Retrieve - {service.upper()}", service, levels, retired)
+    for model, name, levels, retired in _MODELS
+    for end, service in _SERVICES
+}
+"""By UID."""
+
+QUERY_TRANSFER_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+
+
+def supported_contexts(
+    private_sop_classes: Iterable[str] = (), *, patient_study_only: bool = False
+) -> list[PresentationContext]:
+    """The presentation contexts of the node as an acceptor: verification, storage, query and retrieval.
 
     Args:
         private_sop_classes: UIDs to be stored beyond those of the standard.
+        patient_study_only: accept the retired Patient/Study Only information model as well.
     """
     storage = sorted({*STORAGE_SOP_CLASSES, *private_sop_classes})
+    queries = [uid for uid, each in QUERY_CLASSES.items() if patient_study_only or not each.retired]
     return [
         build_context(Verification, list(_VERIFICATION_TRANSFER_SYNTAXES)),
         *(build_context(uid, list(STORAGE_TRANSFER_SYNTAXES)) for uid in storage),
+        *(build_context(uid, list(QUERY_TRANSFER_SYNTAXES)) for uid in queries),
     ]

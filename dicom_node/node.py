@@ -1,4 +1,4 @@
-"""The node: listens, decides who may associate, and stores what they send."""
+"""The node: listens, decides who may associate, stores what they send, and answers what they ask."""
 
 import logging
 import ssl
@@ -12,9 +12,11 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
+from dicom_node.channel import Channel
 from dicom_node.contexts import supported_contexts
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.peers import Policy
+from dicom_node.query import Queries, negotiated
 from dicom_node.receiver import Receiver
 from dicom_node.server import Connection, NodeServer, SharedContexts
 from storage.archive import Archive
@@ -32,7 +34,7 @@ _LAST_WORDS = 5.0
 
 
 class Node:
-    """A DICOM application entity that verifies (PS3.4 A) and stores (PS3.4 B) as an SCP."""
+    """A DICOM application entity that verifies, stores and is queried as an SCP (PS3.4 A, B, C)."""
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Node:
         require_called_aet: bool = True,
         max_associations: int = 64,
         private_sop_classes: Iterable[str] = (),
+        patient_study_only: bool = False,
         tls: ssl.SSLContext | None = None,
         timeout: float = 60,
     ) -> None:
@@ -63,6 +66,7 @@ class Node:
             require_called_aet: refuse those who call another AE title than `aet`.
             max_associations: more at once are refused for the moment.
             private_sop_classes: UIDs of SOP classes beyond the standard's that are stored.
+            patient_study_only: offer the retired Patient/Study Only information model.
             tls: listen with TLS.
             timeout: seconds a peer may be silent.
         """
@@ -71,11 +75,14 @@ class Node:
         self._address = (host, port)
         self._tls = tls
         self._policy = Policy(aet, require_called_aet, tuple(peers), require_known_peers, max_associations)
-        self._contexts = SharedContexts(supported_contexts(private_sop_classes))
+        self._contexts = SharedContexts(
+            supported_contexts(private_sop_classes, patient_study_only=patient_study_only)
+        )
         self._entity = _entity(aet, timeout)
         self._server: NodeServer | None = None
         self._lock = threading.Lock()
-        self._active: dict[Any, Receiver] = {}
+        self._timeout = timeout
+        self._active: dict[Any, tuple[Receiver, Channel]] = {}
 
     def start(self) -> int:
         """Listen; the port it listens on. Raises `OSError` when it cannot."""
@@ -83,7 +90,7 @@ class Node:
             self._address,
             contexts=self._contexts,
             ssl_context=self._tls,
-            evt_handlers=[(evt.EVT_REQUESTED, self._decide)],
+            evt_handlers=[(evt.EVT_REQUESTED, self._decide), (evt.EVT_SOP_EXTENDED, _extended)],
             server_class=NodeServer,
             connections=2 * self._policy.max_associations,
             request_handler=partial(Connection, on_end=self._ended),
@@ -109,12 +116,12 @@ class Node:
     def _wait_for_end(self, seconds: float, silent: float) -> None:
         deadline = time.monotonic() + seconds
         while (active := self._snapshot()) and time.monotonic() < deadline:
-            for assoc, receiver in active.items():
-                if receiver.silent_for >= silent:
+            for assoc, (receiver, channel) in active.items():
+                if receiver.silent_for >= silent and not (silent and channel.busy):
                     assoc.abort(block=False)
             time.sleep(_POLL)
 
-    def _snapshot(self) -> dict[Any, Receiver]:
+    def _snapshot(self) -> dict[Any, tuple[Receiver, Channel]]:
         with self._lock:
             return dict(self._active)
 
@@ -126,17 +133,37 @@ class Node:
             rejection = self._policy.rejection(calling, called, address, len(self._active) + 1)
             if rejection is None:
                 receiver = Receiver(self._archive, self._spool, Origin("dimse", calling, address), called)
-                self._active[assoc] = assoc.dul.messages.receiver = receiver
+                assoc.dul.messages.receiver = receiver
+                self._active[assoc] = (receiver, self._serving(assoc))
                 return
         log.warning("association of %r at %s refused: %s", calling, address, rejection.reason)
         assoc.acse.send_reject(rejection.result, rejection.source, rejection.diagnostic)
         assoc.kill()
 
+    def _serving(self, assoc: Any) -> Channel:
+        """Let queries of this association be answered here, and the rest by pynetdicom."""
+        channel = Channel(assoc, self._timeout)
+        queries = Queries(self._archive, self._policy.aet, channel)
+        otherwise = assoc._serve_request  # noqa: SLF001
+
+        def serve(primitive: Any, context_id: int) -> None:
+            if queries.takes(primitive):
+                queries.serve(primitive, context_id, assoc._accepted_cx[context_id])  # noqa: SLF001
+            else:
+                otherwise(primitive, context_id)
+
+        assoc._serve_request = serve  # noqa: SLF001
+        return channel
+
     def _ended(self, assoc: Any, how: str) -> None:
         with self._lock:
-            receiver = self._active.pop(assoc, None)
-        if receiver:
-            receiver.close(how)
+            active = self._active.pop(assoc, None)
+        if active:
+            active[0].close(how)
+
+
+def _extended(event: Event) -> dict[str, bytes]:
+    return negotiated({str(uid): info for uid, info in event.app_info.items()})
 
 
 def _entity(aet: str, timeout: float) -> AE:

@@ -1,4 +1,4 @@
-"""What a C-STORE is answered: one table from storage errors to the statuses of PS3.4 Table B.2-1."""
+"""What a peer is answered: from storage errors to the statuses of PS3.4 B.2.3, C.4.1.1.4 and C.4.2.1.5."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ from storage.errors import (
 )
 
 SUCCESS = 0x0000
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+"""PS3.7 C.5.14."""
 OUT_OF_RESOURCES = 0xA700
 STORE_UNAVAILABLE = 0xA701
 DATA_SET_DOES_NOT_MATCH = 0xA900
@@ -21,6 +23,11 @@ CANNOT_UNDERSTAND = 0xC000
 DUPLICATE = 0xC111
 PROCESSING_FAILURE = 0x0110
 """PS3.7 C.5.18: the peer is not at fault."""
+
+CANCELLED = 0xFE00
+PENDING = 0xFF00
+PENDING_WITHOUT_SOME_KEYS = 0xFF01
+"""One or more optional keys were not supported for existence or matching (PS3.4 C.4.1.1.4)."""
 
 FAILURES: dict[type[StorageError], int] = {
     InvalidInstance: CANNOT_UNDERSTAND,
@@ -33,6 +40,20 @@ FAILURES: dict[type[StorageError], int] = {
     UnknownInstance: PROCESSING_FAILURE,
     InvalidQuery: PROCESSING_FAILURE,
 }
+
+FIND_FAILURES: dict[type[StorageError], int] = {
+    # The identifier cannot be read, or asks what makes no sense; a level that the SOP class does not have is
+    # `DATA_SET_DOES_NOT_MATCH`.
+    InvalidInstance: CANNOT_UNDERSTAND,
+    InvalidQuery: CANNOT_UNDERSTAND,
+    StorageFull: OUT_OF_RESOURCES,
+    # Refused for want of resources, so that the peer tries again later.
+    StorageDown: OUT_OF_RESOURCES,
+    # Deleted meanwhile; searching for it raises nothing.
+    UnknownInstance: CANNOT_UNDERSTAND,
+    DuplicateInstance: CANNOT_UNDERSTAND,
+}
+"""C-FIND, PS3.4 C.4.1.1.4: A700 refused, Cxxx unable to process."""
 
 _MAX_COMMENT = 64
 

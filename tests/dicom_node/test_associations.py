@@ -103,7 +103,7 @@ def test_far_too_many_connections_are_closed_unheard(start):
 
 
 def test_what_is_not_offered_is_refused_by_context(port):
-    unknown, private = ("1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.1.2"), (CT, "1.2.3.4")
+    unknown, private = ("1.2.840.10008.5.1.4.31", "1.2.840.10008.1.2"), (CT, "1.2.3.4")
     with associate(port, proposals=[PROPOSAL, unknown, private]) as association:
         assert [association.accepts(each) for each in (PROPOSAL, unknown, private)] == [True, False, False]
 

@@ -2,7 +2,12 @@ import pytest
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
 
-from dicom_node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES, supported_contexts
+from dicom_node.contexts import (
+    QUERY_CLASSES,
+    STORAGE_SOP_CLASSES,
+    STORAGE_TRANSFER_SYNTAXES,
+    supported_contexts,
+)
 
 # Storage classes of objects that belong to no patient (PS3.4 GG), and what is not stored at all.
 WITHOUT_STUDY = {
@@ -42,8 +47,18 @@ def test_transfer_syntax_is_accepted(end):
     assert f"1.2.840.10008.1.2.{end}" in STORAGE_TRANSFER_SYNTAXES
 
 
+def test_query_classes_are_named_as_in_the_standard():
+    for uid, each in QUERY_CLASSES.items():
+        name, service = each.name.split(" - ")
+        named = UID_dictionary[uid][0].removesuffix(" (Retired)")
+        assert named == f"{name} Information Model - {service}"
+        assert bool(UID_dictionary[uid][3]) == each.retired
+
+
 def test_contexts_are_distinct_and_valid():
     contexts = supported_contexts(["1.2.3.4", "1.2.3.4", STORAGE_SOP_CLASSES[0]])
     uids = [context.abstract_syntax for context in contexts]
-    assert len(uids) == len(set(uids)) == len(STORAGE_SOP_CLASSES) + 2
+    queries = [uid for uid, each in QUERY_CLASSES.items() if not each.retired]
+    assert set(uids) == {*STORAGE_SOP_CLASSES, *queries, "1.2.3.4", "1.2.840.10008.1.1"}
+    assert len(uids) == len(set(uids))
     assert all(UID(uid).is_valid for uid in uids)

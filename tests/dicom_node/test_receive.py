@@ -25,7 +25,17 @@ def assoc():
 
 
 @pytest.mark.parametrize(
-    "name", ["_accepted_cx", "_is_paused", "_kill", "_reactor_checkpoint", "_run_reactor", "_serve_request"]
+    "name",
+    [
+        "_accepted_cx",
+        "_is_paused",
+        "_kill",
+        "_reactor_checkpoint",
+        "_run_reactor",
+        "_serve_request",
+        "accepted_contexts",
+        "is_aborted",
+    ],
 )
 def test_association_has(assoc, name):
     assert hasattr(assoc, name)
