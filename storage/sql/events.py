@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Insert, insert, literal_column, select, tuple_
 
 from storage.errors import InvalidQuery
 from storage.events import Event, Kind
 from storage.instances import Origin
+from storage.sql.prepared import Binds, Prepared
 from storage.sql.tables import events
 
 _CURSOR = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})")
@@ -17,8 +18,15 @@ _CURSOR = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})")
 # of its transaction, and readers stop before the oldest transaction that still runs: all before it is final.
 _THIS_TRANSACTION: ColumnElement[int] = literal_column("pg_current_xact_id()::text::bigint")
 _OLDEST_RUNNING: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-_INSERT = insert(events)
-_INSERT_POSTGRESQL = _INSERT.values(xid=_THIS_TRANSACTION)
+_COLUMNS = [column for column in events.c if column.name not in {"id", "xid"}]
+
+
+def _insertion(dialect: str, rows: list[Binds]) -> Insert:
+    numbered = {"xid": _THIS_TRANSACTION} if dialect == "postgresql" else {}
+    return insert(events).values([row | numbered for row in rows])
+
+
+_INSERT = Prepared(_COLUMNS, (), _insertion)
 
 
 def values(
@@ -41,9 +49,7 @@ def values(
 
 def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Add events to the transaction of what they tell."""
-    if not rows:
-        return
-    connection.execute(_INSERT if connection.dialect.name == "sqlite" else _INSERT_POSTGRESQL, rows)
+    _INSERT.write(connection, [[row[column.name] for column in _COLUMNS] for row in rows])
 
 
 def read(connection: Connection, after: str | None, limit: int) -> list[Event]:

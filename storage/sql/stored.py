@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from storage.instances import InstanceKey, StoredInstance
 from storage.places import Place
+from storage.sql.prepared import Binds, Prepared
 from storage.sql.tables import headers, instances, series, studies, superseded
 
 T = TypeVar("T")
@@ -17,9 +18,15 @@ CHUNK = 500
 WHOLE = instances.join(series).join(studies)
 _KEY = (studies.c.study_uid, series.c.series_uid, instances.c.sop_uid)
 _FIELDS = ("sop_class", "transfer_syntax", "size", "digest", "version", "stored_at", "number_of_frames")
-_CURRENT: Select[Any] = select(*_KEY, *(instances.c[name] for name in _FIELDS)).select_from(WHOLE)
-# Built once: building a statement costs more than SQLite needs to answer it.
-_BY_SOP = _CURRENT.where(instances.c.sop_uid.in_(bindparam("uids", expanding=True)))
+_COLUMNS = (*_KEY, *(instances.c[name] for name in _FIELDS))
+_CURRENT: Select[Any] = select(*_COLUMNS).select_from(WHOLE)
+
+
+def _of_sops(_dialect: str, rows: list[Binds]) -> Select[Any]:
+    return _CURRENT.where(instances.c.sop_uid.in_([row["sop_uid"] for row in rows]))
+
+
+_BY_SOP = Prepared((instances.c.sop_uid,), _COLUMNS, _of_sops)
 _BY_NUMBER = (
     *(series.c.number.is_(None), series.c.number, series.c.id),
     *(instances.c.number.is_(None), instances.c.number, instances.c.id),
@@ -34,26 +41,27 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
     return (values[at : at + CHUNK] for at in range(0, len(values), CHUNK))
 
 
-def from_row(row: Row[Any]) -> StoredInstance:
-    """The value of a row of `current` or `replaced`."""
-    key = InstanceKey(row.study_uid, row.series_uid, row.sop_uid)
+def from_row(row: Sequence[Any]) -> StoredInstance:
+    """The value of a row of `_COLUMNS`."""
+    study, series_uid, sop, sop_class, transfer_syntax, size, digest, version, stored_at, frames = row
+    key = InstanceKey(study, series_uid, sop)
     return StoredInstance(
         key=key,
-        sop_class=row.sop_class,
-        transfer_syntax=row.transfer_syntax,
-        size=row.size,
-        digest=row.digest.hex(),
-        blob=Place(key, row.version).blob,
-        version=row.version,
-        stored_at=row.stored_at,
-        number_of_frames=row.number_of_frames,
+        sop_class=sop_class,
+        transfer_syntax=transfer_syntax,
+        size=size,
+        digest=digest.hex(),
+        blob=Place(key, version).blob,
+        version=version,
+        stored_at=stored_at,
+        number_of_frames=frames,
     )
 
 
 def by_sop(connection: Connection, uids: Sequence[str]) -> dict[str, StoredInstance]:
     """The current version of each of these SOP Instance UIDs that is stored."""
-    found = (connection.execute(_BY_SOP, {"uids": some}) for some in chunks(sorted(set(uids))))
-    return {row.sop_uid: from_row(row) for rows in found for row in rows}
+    found = _BY_SOP.ask(connection, [(uid,) for uid in sorted(set(uids))])
+    return {instance.key.sop: instance for instance in map(from_row, found)}
 
 
 def in_series(
