@@ -13,7 +13,9 @@ ROOT = Path(__file__).parents[1]
 def keys(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
     found: dict[str, object] = {}
     for name, field in model.model_fields.items():
-        inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
+        inner = [
+            t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)
+        ]
         section = next((t for t in inner if issubclass(t, BaseModel)), None)
         if section and name != "peers":
             found |= keys(section, f"{prefix}{name}.")
@@ -36,6 +38,14 @@ def test_links_between_documents_lead_somewhere():
     for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.relative_to(ROOT)}: {target}"
+
+
+def test_the_tests_that_documents_name_exist():
+    for document in (ROOT / "docs").rglob("*.md"):
+        for path in re.findall(
+            r"`((?:tests|benchmarks)/[a-z_/0-9]+\.py)", document.read_text(encoding="utf-8")
+        ):
+            assert (ROOT / path).exists(), f"{document.relative_to(ROOT)}: {path}"
 
 
 def test_the_glossary_is_in_order():

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sample_studies.chest import ChestPhantom
+from sample_studies.dicom import Patient, write_ct
 from sample_studies.samples import ensure_sample
 from tests.support.system import System, scaled_out, served
 
@@ -19,6 +21,17 @@ def samples() -> Path:
 @pytest.fixture(scope="session")
 def chest_ct(samples: Path) -> list[Path]:
     return ensure_sample("red-triangle", samples)
+
+
+@pytest.fixture(scope="session")
+def small_ct(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """200 small slices, so that a push lasts long enough to be hit."""
+    phantom = ChestPhantom(slices=200, spacing=1.5, rows=128, columns=128, seed=11)
+    return write_ct(
+        phantom,
+        tmp_path_factory.mktemp("small-ct"),
+        Patient("Grey^Hexagon", "KILL-1", "O", "19700101", "KILL1"),
+    )
 
 
 @pytest.fixture(params=["embedded", "scaled out"])

@@ -5,6 +5,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -25,8 +26,12 @@ def dataset_bytes(part10: bytes) -> bytes:
 
 
 def elements(ds: pydicom.Dataset) -> dict[str, object]:
-    """All but group lengths, which count bytes of an encoding and are retired (PS3.5 7.2)."""
-    return {tag: value for tag, value in ds.to_json_dict().items() if not tag.endswith("0000")}
+    """All but words, whose bytes stand in another order, and group lengths, which count bytes (PS3.5 7.2)."""
+    return {
+        tag: value
+        for tag, value in ds.to_json_dict().items()
+        if not tag.endswith("0000") and value["vr"] not in {"OW", "OF", "OD", "OL"}
+    }
 
 
 def valid_files(test_data: Path) -> dict[Path, object]:
@@ -44,6 +49,8 @@ def valid_files(test_data: Path) -> dict[Path, object]:
     return found
 
 
+# Real files hold UIDs with leading zeros and the like, on both sides of the comparison.
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_every_valid_file_comes_back_with_the_bytes_that_were_sent(system: System, test_data: Path):
     files = valid_files(test_data)
     assert len(files) > 200
@@ -58,6 +65,8 @@ def test_every_valid_file_comes_back_with_the_bytes_that_were_sent(system: Syste
             sent, got = pydicom.dcmread(path), pydicom.dcmread(pydicom.filebase.DicomBytesIO(answer))
             assert got.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1", path
             assert elements(got) == elements(sent), path
+            if "PixelData" in sent:
+                assert np.array_equal(got.pixel_array, sent.pixel_array), path
         else:
             assert dataset_bytes(answer) == path.read_bytes()[header.dataset_offset :], path
 

@@ -11,20 +11,7 @@ import pydicom
 import pytest
 
 from dicom_node.send import send
-from sample_studies.chest import ChestPhantom
-from sample_studies.dicom import Patient, write_ct
 from tests.support.system import System, served, wait_until
-
-
-@pytest.fixture(scope="session")
-def small_ct(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """200 small slices, so that a push lasts long enough to be hit."""
-    phantom = ChestPhantom(slices=200, spacing=1.5, rows=128, columns=128, seed=11)
-    return write_ct(
-        phantom,
-        tmp_path_factory.mktemp("small-ct"),
-        Patient("Grey^Hexagon", "KILL-1", "O", "19700101", "KILL1"),
-    )
 
 
 @pytest.mark.parametrize("victim", ["node", "web", "worker", "serve"])
