@@ -46,6 +46,11 @@ class PduStream:
             self._start, self._end = 0, len(left)
         return self._view[self._end :]
 
+    def close(self) -> None:
+        """Let go of the buffer; nothing comes any more."""
+        self._view = memoryview(b"")
+        self._start = self._end = 0
+
     def filled(self, count: int) -> None:
         """`count` bytes were read into `room`."""
         self._end += count

@@ -83,6 +83,8 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
             self._ending = self._ending or _ENDINGS[_INVALID]
         finally:
             self._shut()
+            # Threads and associations refer to each other: until they are collected, so would the buffer.
+            self._stream.close()
             self._on_end(self.assoc, self._ending or "aborted by us")
             self.ended = True
             # Whoever still waits for a primitive gets none.

@@ -57,6 +57,9 @@ class NodeServer(ThreadedAssociationServer):  # type: ignore[misc] # the library
     def connection_ended(self) -> None:
         self._free.release()
 
+    def service_actions(self) -> None:
+        """Nothing. pynetdicom collects garbage here every few seconds, and all threads wait 0.1 s for it."""
+
     def shutdown(self) -> None:
         """Stop listening; associations go on."""
         BaseServer.shutdown(self)
