@@ -23,6 +23,8 @@ from isocenter.services import Services, open_services
 from isocenter.settings import load_settings
 from isocenter.supervisor import Supervisor
 from sample_studies.samples import ensure_sample, sample_truth
+from webui.pages import picture, unit
+from webui.studies import Studies
 
 SAMPLE = "red-triangle"
 PATIENCE_SECONDS = 300
@@ -107,6 +109,7 @@ def _show(services: Services, facts: dict[str, str]) -> bool:
     out.print()
     for item in items:
         _print_item(item, sent_at)
+    _print_total(items, sent_at)
     out.print()
     _print_findings(records)
     matches = _compare(records, sample_truth(SAMPLE, cache))
@@ -154,24 +157,26 @@ def _print_item(item: WorkItem, sent_at: datetime) -> None:
     if not item.finished_at or not item.results:
         out.print(f"{name}: {item.state.value.lower()}: {item.reason}", markup=False, soft_wrap=True)
         return
-    total = (item.finished_at - sent_at).total_seconds()
-    model = item.timings.get("model", 0.0)
     parts = ", ".join(f"{step} {seconds:.2f}" for step, seconds in item.timings.items())
+    total = (item.finished_at - sent_at).total_seconds()
     out.print(
         f"{name}: {total:.1f} s from last image to stored result ({parts})", markup=False, soft_wrap=True
     )
-    out.print(
-        f"  the model itself {model:.2f} s, ours and waiting {total - model:.2f} s",
-        markup=False,
-        soft_wrap=True,
-    )
+
+
+def _print_total(items: list[WorkItem], sent_at: datetime) -> None:
+    """The whole study: what the models took, and what everything of ours took, waiting included."""
+    ended = max(item.finished_at or sent_at for item in items)
+    total = (ended - sent_at).total_seconds()
+    models = sum(item.timings.get("model", 0.0) for item in items)
+    out.print(f"the study: {total:.1f} s; the models {models:.1f} s, everything else {total - models:.1f} s")
 
 
 def _print_findings(records: tuple[FindingRecord, ...], most: int = 16) -> None:
     rows = []
     for record in records[:most]:
         values = "; ".join(
-            f"{(m.derivation or m.concept).meaning} {m.value:.5g} {m.unit.value}" for m in record.measurements
+            f"{(m.derivation or m.concept).meaning} {m.value:.5g} {unit(m.unit)}" for m in record.measurements
         )
         site = ", ".join(code.meaning for code in (record.site, record.laterality) if code)
         score = f"{record.score.value:.2f}" if record.score else ""
@@ -213,9 +218,6 @@ def _print_where(services: Services, study: str, items: list[WorkItem], url: str
             kind = classes.get(services.archive.instance(sop).sop_class, "SR")
             out.print(f"{item.model.name} {kind}: {sop}", markup=False, soft_wrap=True)
     out.print(f"\nstudy list  {url}/\nthis study  {url}/studies/{study}", markup=False, soft_wrap=True)
-    from webui.pages import picture  # noqa: PLC0415
-    from webui.studies import Studies  # noqa: PLC0415
-
     studies = Studies(services.archive, services.work, services.findings)
     for image in studies.key_images(studies.study(study), most=1):
         out.print(f"key image   {url}{picture(image, '/dicom-web')}", markup=False, soft_wrap=True)

@@ -146,7 +146,7 @@ class Studies:
                 sop = self._middle_of_segment(finding.segment.sop, finding.segment.number)
                 yield KeyImage(view.uid, finding.series, sop, finding.model, segmentation=finding.segment.sop)
         for finding in sorted(view.present, key=lambda each: -(each.score.value if each.score else 0)):
-            caption = f"{finding.model}: {finding.code.meaning}"
+            caption = f"{finding.model}: {finding.code.meaning.lower()}"
             if finding.region:
                 at, marked = finding.region, (circle(finding.region),)
                 yield KeyImage(view.uid, finding.series, at.sop, caption, frame=at.frame, circles=marked)
