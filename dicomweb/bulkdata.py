@@ -17,13 +17,13 @@ from dicomweb.documented import (
     get,
     problems,
 )
-from dicomweb.explicit import swapped, word_size
 from dicomweb.frames import frames_answer
 from dicomweb.media_types import OCTETS, Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.problems import NotFound
 from storage.archive import Archive
 from storage.instances import StoredInstance
+from storage.transcode import swapped, word_size
 from storage.transfer_syntax import transfer_syntax
 
 _PIXEL_DATA = "7FE00010"

@@ -21,7 +21,6 @@ from dicomweb.documented import (
     get,
     problems,
 )
-from dicomweb.explicit import swapped, word_size
 from dicomweb.forms import DEFAULT_SYNTAXES, frame_offers
 from dicomweb.media_types import OCTETS, Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
@@ -29,6 +28,7 @@ from dicomweb.problems import BadRequest, NotFound
 from storage.archive import Archive
 from storage.instances import StoredInstance
 from storage.pixels.decode import read_attributes
+from storage.transcode import swapped, word_size
 from storage.transfer_syntax import transfer_syntax
 
 _NUMBERS = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")

@@ -21,13 +21,13 @@ from dicomweb.documented import (
     get,
     problems,
 )
-from dicomweb.explicit import explicit_little_endian
 from dicomweb.forms import object_offers, web_syntax
 from dicomweb.media_types import DICOM, ZIP, Accept, Offer
 from dicomweb.multipart import multipart_length, multipart_type, new_boundary, write_multipart
 from dicomweb.zipped import write_zip
 from storage.archive import Archive
 from storage.instances import StoredInstance
+from storage.transcode import explicit_little_endian
 from storage.transfer_syntax import transfer_syntax
 
 _Accepted = Annotated[Accept, Depends(accepted)]

@@ -1,6 +1,7 @@
-"""Implicit VR and Big Endian objects leave as Explicit VR Little Endian, element for element equal."""
+"""Objects leave as Explicit or Implicit VR Little Endian, element for element equal."""
 
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -9,12 +10,19 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.filereader import read_dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
-from dicomweb.explicit import explicit_little_endian, swapped, word_size
 from storage.errors import InvalidInstance
+from storage.transcode import explicit_little_endian, little_endian_data_set, swapped, word_size
 from storage.transfer_syntax import transfer_syntax
 
 
@@ -116,6 +124,50 @@ def test_every_real_file_comes_out_equal(test_data: Path):
             assert np.array_equal(got.pixel_array, stored.pixel_array), path
         compared += 1
     assert compared >= 30
+
+
+def vr_of(tag: int) -> str:
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else "US or OW"
+
+
+def as_implicit(data: bytes, syntax: str) -> Dataset:
+    chunks = (data[start : start + 4096] for start in range(0, len(data), 4096))
+    written = b"".join(little_endian_data_set(chunks, len(data), transfer_syntax(syntax), implicit=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_dataset(io.BytesIO(written), is_implicit_VR=True, is_little_endian=True)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_every_element_is_equal_without_vrs(syntax):
+    got = as_implicit(example(syntax == ImplicitVRLittleEndian, little=True), syntax)
+    expected = as_implicit(example(True, little=True), ImplicitVRLittleEndian)
+    assert list(elements(got)) == list(elements(expected))
+    assert len(list(elements(got))) == len(list(elements(read(example(True, little=True)))))
+
+
+def test_every_real_native_file_keeps_its_public_attributes_without_vrs(test_data: Path):
+    compared = 0
+    for path in sorted((test_data / "dicom").rglob("*.*")):
+        stored = read(path.read_bytes())
+        syntax = stored.file_meta.get("TransferSyntaxUID")
+        if (
+            syntax not in {ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian}
+            or "SOPInstanceUID" not in stored
+        ):
+            continue
+        got, expected = dict(public(as_implicit(path.read_bytes(), syntax))), dict(public(stored))
+        assert got == expected, path
+        compared += 1
+    assert compared >= 30
+
+
+def public(dataset: Dataset):
+    """The public elements outside private sequences, where the dictionary has one VR for them, with values."""
+    for path, vr, value in elements(dataset):
+        tags = [int(group + element, 16) for group, element in re.findall(r"\((\w{4}),(\w{4})\)", path)]
+        if vr != "SQ" and not any(tag & 0x10000 or " or " in vr_of(tag) for tag in tags):
+            yield path, value or None  # an empty text and no value are one
 
 
 def test_a_long_value_of_a_short_vr_becomes_unknown():
