@@ -54,6 +54,22 @@ def frame_type(stored: str) -> str:
 # What an Accept without a transfer syntax means (PS3.18 table 8.7.3-5); the others of a media type are given
 # all the same when they are what is stored.
 DEFAULT_SYNTAXES = {OCTETS: EXPLICIT_VR_LITTLE_ENDIAN}
+_DEFAULTS = {
+    _JPEG: "1.2.840.10008.1.2.4.70",
+    "image/dicom-rle": "1.2.840.10008.1.2.5",
+    "image/jls": "1.2.840.10008.1.2.4.80",
+    "image/jp2": "1.2.840.10008.1.2.4.90",
+    "image/jpx": "1.2.840.10008.1.2.4.92",
+    "image/jphc": "1.2.840.10008.1.2.4.201",
+    "image/jxl": "1.2.840.10008.1.2.4.110",
+    "video/mpeg2": "1.2.840.10008.1.2.4.100",
+    "video/mp4": "1.2.840.10008.1.2.4.102",
+}
+
+
+def default_syntax(media: str) -> str:
+    """The transfer syntax of bulk data of a media type that names none (PS3.18 table 8.7.3-5)."""
+    return _DEFAULTS.get(media, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 def frame_offers(stored: str, *, several: bool) -> list[Offer]:

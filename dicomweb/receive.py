@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dicomweb.media_types import DICOM, OCTETS, MediaType, parse_media_type
+from dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTETS, MediaType, parse_media_type
 from dicomweb.multipart import Event, MultipartReader, PartData, PartEnd, PartStart
 from dicomweb.problems import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from storage.errors import InvalidInstance
@@ -13,11 +13,12 @@ from storage.spool import Spool, SpoolFile
 _HEAD = 4096
 # A part without a Content-Type is of the type that the whole body names (RFC 2387 3.1).
 _PART_TYPES = frozenset({DICOM, OCTETS, ""})
+_METADATA = frozenset({DICOM_JSON, DICOM_XML})
 
 
 @dataclass(slots=True)
 class Part:
-    """One instance as it was sent; `file` is None when it was not kept."""
+    """One instance, or one piece of several, as it was sent; `file` is None when it was not kept."""
 
     number: int
     """From 1."""
@@ -28,6 +29,9 @@ class Part:
     sop_class: str = ""
     sop: str = ""
     """UIDs from the file meta information; empty when they cannot be read."""
+    media: MediaType = field(default_factory=lambda: MediaType(""))
+    location: str = ""
+    """Content-Location: the address by which metadata names it."""
 
 
 class Receiver:
@@ -42,16 +46,18 @@ class Receiver:
             limit: bytes that the body may have.
 
         Raises:
-            UnsupportedMediaType: the body is neither application/dicom nor multipart/related of it.
+            UnsupportedMediaType: the body is neither of DICOM files nor of metadata and bulk data.
             BadRequest: the boundary is missing or malformed.
         """
         self.parts: list[Part] = []
         self._spool = spool
         self._limit = limit
         self._received = 0
-        self._reader = _reader(content_type)
+        kind, self._reader = _reader(content_type)
+        self.is_metadata = kind in _METADATA
+        """The parts are metadata and bulk data, not DICOM files."""
         if self._reader is None:
-            self._begin({})
+            self._begin({"content-type": kind})
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises `BadRequest`, `PayloadTooLarge`, `StorageFull` or `StorageDown`."""
@@ -89,20 +95,26 @@ class Receiver:
             return
         if isinstance(event, PartData):
             part.file.write(event.data)
-            part.head += event.data[: _HEAD - len(part.head)]
+            if not self.is_metadata:
+                part.head += event.data[: _HEAD - len(part.head)]
         else:
             part.file.close()  # of thousands of parts, only one is open
-            _identify(part)
+            if not self.is_metadata:
+                _identify(part)
 
     def _begin(self, headers: dict[str, str]) -> None:
         number = len(self.parts) + 1
         media = parse_media_type(headers.get("content-type", "")) or MediaType("")
+        location = headers.get("content-location", "").strip().removeprefix("<").removesuffix(">")
         encoding = headers.get("content-transfer-encoding", "binary").lower()
-        if media.name not in _PART_TYPES or encoding not in {"binary", "8bit"}:
-            kind = media.name if encoding in {"binary", "8bit"} else f"encoded as {encoding}"
-            self.parts.append(Part(number, None, f"part {number} is {kind[:80]}, not {DICOM}"))
+        if encoding not in {"binary", "8bit"}:
+            problem = f"part {number} is encoded as {encoding[:80]}, not {DICOM}"
+        elif media.name not in _PART_TYPES and not self.is_metadata:
+            problem = f"part {number} is {media.name[:80]}, not {DICOM}"
         else:
-            self.parts.append(Part(number, self._spool.new()))
+            problem = ""
+        file = None if problem else self._spool.new()
+        self.parts.append(Part(number, file, problem, media=media, location=location))
 
 
 def _identify(part: Part) -> None:
@@ -115,17 +127,19 @@ def _identify(part: Part) -> None:
     part.head.clear()
 
 
-def _reader(content_type: str | None) -> MultipartReader | None:
-    """The reader of a multipart body; None for a single part."""
+def _reader(content_type: str | None) -> tuple[str, MultipartReader | None]:
+    """The kind of the body, and the reader of a multipart one; None for a single part."""
     media = parse_media_type(content_type or "")
-    if media is not None and media.name == DICOM:
-        return None
+    if media is not None and media.name in _METADATA | {DICOM}:
+        return media.name, None
     if media is None or media.name != "multipart/related":
         raise UnsupportedMediaType(f"a store request is {DICOM} or multipart/related; type={DICOM}")
     inner = parse_media_type(media.parameters.get("type", DICOM))
-    if inner is None or inner.name not in _PART_TYPES:
+    if inner is None or inner.name not in _PART_TYPES | _METADATA:
         shown = media.parameters["type"][:80]
-        raise UnsupportedMediaType(f"multipart/related is read with type={DICOM}, not {shown!r}")
+        raise UnsupportedMediaType(
+            f"multipart/related is read with type={DICOM}, {DICOM_JSON} and {DICOM_XML}, not {shown!r}"
+        )
     if "boundary" not in media.parameters:
         raise BadRequest("the Content-Type has no boundary")
-    return MultipartReader(media.parameters["boundary"])
+    return inner.name, MultipartReader(media.parameters["boundary"])

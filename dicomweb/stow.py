@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -9,6 +10,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from dicomweb.compose import composed
 from dicomweb.documented import STUDY, Responses, Study, accepted, found, problems
 from dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, Accept, Offer
 from dicomweb.problems import PayloadTooLarge, UnsupportedMediaType
@@ -56,7 +58,10 @@ def add_store(
 
             def complete() -> list[Result]:
                 receiver.feed(rest)
-                return _stored(archive, receiver.finish(), study, _origin(request))
+                parts = receiver.finish()
+                instances = composed(parts, spool) if receiver.is_metadata else nullcontext(parts)
+                with instances as whole:
+                    return _stored(archive, whole, study, _origin(request))
 
             results = await run_in_threadpool(complete)
         except ClientDisconnect:
@@ -92,8 +97,12 @@ _DOCUMENTED: dict[str, Any] = {
     "openapi_extra": {
         "requestBody": {
             "required": True,
-            "description": "Part 10 files: one, or each a part of a multipart body",
-            "content": {f'multipart/related; type="{DICOM}"': _BINARY, DICOM: _BINARY},
+            "description": "DICOM files: one, or each a part of a multipart body; or metadata, with bulk "
+            "data in further parts whose Content-Location is the BulkDataURI",
+            "content": {
+                **{f'multipart/related; type="{kind}"': _BINARY for kind in (DICOM, DICOM_JSON, DICOM_XML)},
+                **dict.fromkeys((DICOM, DICOM_JSON, DICOM_XML), _BINARY),
+            },
         }
     },
 }
@@ -129,7 +138,7 @@ def _stored(archive: Archive, parts: Sequence[Part], study: str | None, origin: 
     files: list[tuple[Part, SpoolFile]] = []
     for part in parts:
         if part.file is None:
-            results[part.number] = Failure("", "", CANNOT_UNDERSTAND, part.problem)
+            results[part.number] = Failure(part.sop_class, part.sop, CANNOT_UNDERSTAND, part.problem)
         elif failure := _of_other_study(part, part.file, study):
             results[part.number] = failure
         else:

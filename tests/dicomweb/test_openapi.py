@@ -94,4 +94,5 @@ def test_every_get_answers_as_it_declares(document, web, store):
 
 def test_what_store_reads_is_declared(document):
     body = document["paths"]["/dicom-web/studies"]["post"]["requestBody"]
-    assert set(body["content"]) == {'multipart/related; type="application/dicom"', "application/dicom"}
+    kinds = {"application/dicom", "application/dicom+json", "application/dicom+xml"}
+    assert set(body["content"]) == kinds | {f'multipart/related; type="{kind}"' for kind in kinds}

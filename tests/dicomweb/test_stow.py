@@ -134,7 +134,7 @@ def test_a_broken_instance_is_named_by_its_file_meta_information(web):
     ("content_type", "status"),
     [
         ("application/json", 415),
-        ("multipart/related; type=application/dicom+json; boundary=b0undary", 415),
+        ("multipart/related; type=application/fhir+json; boundary=b0undary", 415),
         ("multipart/form-data; boundary=b0undary", 415),
         ("multipart/related; type=application/dicom", 400),
         ("multipart/related; type=application/dicom; boundary=", 400),
