@@ -134,7 +134,7 @@ def _count(connection: Connection, more: Counter[int]) -> None:
 
 
 def _warnings(entry: Entry, home: Home) -> tuple[str, ...]:
-    theirs, mine = home.patient_id, entry.study["patient_id"]
+    theirs, mine = home.patient_id, entry.patient_id
     if theirs == mine:
         return ()
     return (

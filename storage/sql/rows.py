@@ -28,29 +28,38 @@ class Entry:
     delivery: str | None = None
     when_known: Literal["refuse", "replace", "place"] = "refuse"
     """`replace`: other bytes become a new version; `place`: it takes the place its version number says."""
-    study: Values = field(init=False)
-    series: Values = field(init=False)
-    requests: list[Values] = field(init=False)
-    details: Values = field(init=False)
     json: bytes = field(init=False)
     layout: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        # All that costs time is done here, in the caller's thread, not while others wait for the transaction.
-        attributes = self.header.attributes
-        for name, value in (
-            ("study", _study(attributes)),
-            ("series", _series(attributes)),
-            ("requests", _requests(attributes)),
-            ("details", _details(attributes)),
-            ("json", pack(self.header.json)),
-            ("layout", pack(self.header.layout.to_bytes())),
-        ):
-            object.__setattr__(self, name, value)
+        # Done here, in the caller's thread, not while others wait for the transaction. What only the first
+        # instance of a series needs is done when it is needed.
+        object.__setattr__(self, "json", pack(self.header.json))
+        object.__setattr__(self, "layout", pack(self.header.layout.to_bytes()))
 
     @property
     def key(self) -> InstanceKey:
         return self.instance.key
+
+    @property
+    def patient_id(self) -> str:
+        return text(self.header.attributes, "00100020")
+
+    @cached_property
+    def study(self) -> Values:
+        return _study(self.header.attributes)
+
+    @cached_property
+    def series(self) -> Values:
+        return _series(self.header.attributes)
+
+    @cached_property
+    def requests(self) -> list[Values]:
+        return _requests(self.header.attributes)
+
+    @cached_property
+    def details(self) -> Values:
+        return _details(self.header.attributes)
 
     @cached_property
     def stored(self) -> Values:
