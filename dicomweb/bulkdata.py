@@ -17,6 +17,7 @@ from dicomweb.documented import (
     get,
     problems,
 )
+from dicomweb.encoded import EncodedFrames
 from dicomweb.frames import frames_answer
 from dicomweb.media_types import OCTETS, Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
@@ -40,7 +41,7 @@ _RESPONSES: Responses = {
 }
 
 
-def add_bulkdata(router: APIRouter, archive: Archive) -> None:
+def add_bulkdata(router: APIRouter, archive: Archive, encoded: EncodedFrames) -> None:
     """The big values of an instance."""
 
     @get(router, f"{INSTANCE}/bulkdata/{{path:path}}", "Retrieve a big value", _RESPONSES)
@@ -51,7 +52,7 @@ def add_bulkdata(router: APIRouter, archive: Archive) -> None:
             raise NotFound(f"instance {key.sop} has no big value {path}")
         if path == _PIXEL_DATA and transfer_syntax(instance.transfer_syntax).encapsulated:
             numbers = range(1, instance.number_of_frames + 1)
-            return frames_answer(request, archive, instance, numbers, accept)
+            return frames_answer(request, encoded, instance, numbers, accept)
         return _value(request, archive, instance, path, accept.choose(_OFFERS))
 
 

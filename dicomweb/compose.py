@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from dicomweb.encoding import Chunks, encode_data_set
-from dicomweb.explicit import EXPLICIT_VR_LITTLE_ENDIAN, element_header
 from dicomweb.forms import default_syntax
 from dicomweb.image_pixel import described
 from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON
@@ -19,6 +18,7 @@ from dicomweb.xml_reader import read_xml
 from storage.errors import InvalidInstance
 from storage.instances import checked_uid
 from storage.spool import Spool, SpoolFile
+from storage.transcode import EXPLICIT_VR_LITTLE_ENDIAN, element_header
 from storage.transfer_syntax import transfer_syntax
 
 MAX_METADATA = 32 << 20

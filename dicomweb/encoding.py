@@ -10,8 +10,8 @@ from typing import Any
 
 from pydicom.valuerep import format_number_as_ds
 
-from dicomweb.explicit import element_header
 from storage.errors import InvalidInstance
+from storage.transcode import element_header
 from storage.walker import MAX_DEPTH
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")

@@ -1,8 +1,11 @@
 """In which forms stored objects and frames can be given, by transfer syntax (PS3.18 8.7.3)."""
 
-from dicomweb.explicit import EXPLICIT_VR_LITTLE_ENDIAN
+from functools import lru_cache
+
 from dicomweb.media_types import DICOM, OCTETS, Offer
-from storage.pixels.codecs import DECODERS
+from storage.pixels.codecs import DECODERS, NATIVE
+from storage.pixels.encode import ENCODERS, JPEG_BASELINE
+from storage.transcode import EXPLICIT_VR_LITTLE_ENDIAN
 from storage.transfer_syntax import transfer_syntax
 
 _JPEG = "image/jpeg"
@@ -35,11 +38,27 @@ def web_syntax(stored: str) -> str:
     return EXPLICIT_VR_LITTLE_ENDIAN if syntax.implicit or syntax.big_endian else stored
 
 
-def object_offers(stored: str) -> list[Offer]:
-    """The forms of one object, best first; an Accept that names no transfer syntax takes the first."""
+@lru_cache(maxsize=256)
+def _encodings(stored: str) -> tuple[str, ...]:
+    """The transfer syntaxes that stored frames can be brought into, the usual one of a media type first."""
+    if stored not in NATIVE and stored not in DECODERS:
+        return ()
+    return tuple(uid for uid in ENCODERS if uid != stored)
+
+
+def object_offers(stored: str, *, image: bool) -> list[Offer]:
+    """The forms of one object, best first; an Accept that names no transfer syntax takes the first.
+
+    Args:
+        stored: transfer syntax of the object.
+        image: it has frames.
+    """
     syntaxes = [web_syntax(stored)]
     if stored in DECODERS or transfer_syntax(stored).deflated:
         syntaxes.append(EXPLICIT_VR_LITTLE_ENDIAN)
+    if image and not transfer_syntax(stored).deflated:
+        # What is compressed with loss is another instance, with a UID of its own (PS3.3 C.7.6.1.1.5).
+        syntaxes += [uid for uid in _encodings(stored) if uid != JPEG_BASELINE]
     return [Offer(DICOM, syntax, multipart) for syntax in syntaxes for multipart in (True, False)]
 
 
@@ -73,7 +92,7 @@ def default_syntax(media: str) -> str:
 
 
 def frame_offers(stored: str, *, several: bool) -> list[Offer]:
-    """The forms of frames, best first: as stored, the same named octets, and decoded.
+    """The forms of frames, best first: as stored, the same named octets, decoded, and encoded anew.
 
     Args:
         stored: transfer syntax of the object.
@@ -83,6 +102,7 @@ def frame_offers(stored: str, *, several: bool) -> list[Offer]:
     pairs = [(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN)]
     if syntax.encapsulated:
         pairs = [(frame_type(stored), stored), (OCTETS, stored), *(pairs if stored in DECODERS else [])]
+    pairs += [(media, uid) for uid in _encodings(stored) for media in (frame_type(uid), OCTETS)]
     shapes = [True] if several else [False, True]
     offers = [Offer(media, uid, multipart) for media, uid in pairs for multipart in shapes]
     return list(dict.fromkeys(offers))

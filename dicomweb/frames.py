@@ -21,6 +21,7 @@ from dicomweb.documented import (
     get,
     problems,
 )
+from dicomweb.encoded import EncodedFrames, choose, is_encoded
 from dicomweb.forms import DEFAULT_SYNTAXES, frame_offers
 from dicomweb.media_types import OCTETS, Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
@@ -43,6 +44,7 @@ _RESPONSES: Responses = {
         "image/jls",
         "image/jp2",
         "image/jphc",
+        "image/jxl",
         "image/dicom-rle",
     ),
     304: {"description": "The client has them already"},
@@ -51,14 +53,14 @@ _RESPONSES: Responses = {
 ReadFrame = Callable[[int], bytes]
 
 
-def add_frames(router: APIRouter, archive: Archive) -> None:
+def add_frames(router: APIRouter, archive: Archive, encoded: EncodedFrames) -> None:
     """The frames of an instance."""
 
     @get(router, f"{INSTANCE}/frames/{{frames}}", "Retrieve frames", _RESPONSES)
     def retrieve_frames(request: Request, key: Key, frames: str, accept: _Accepted) -> Response:
         numbers = frame_numbers(frames)
         instance = archive.instances(key.study, key.series, key.sop)[0]
-        return frames_answer(request, archive, instance, numbers, accept)
+        return frames_answer(request, encoded, instance, numbers, accept)
 
 
 def frame_numbers(text: str) -> list[int]:
@@ -69,7 +71,11 @@ def frame_numbers(text: str) -> list[int]:
 
 
 def frames_answer(
-    request: Request, archive: Archive, instance: StoredInstance, numbers: Sequence[int], accept: Accept
+    request: Request,
+    encoded: EncodedFrames,
+    instance: StoredInstance,
+    numbers: Sequence[int],
+    accept: Accept,
 ) -> Response:
     """Frames of `instance` in the form that is accepted best.
 
@@ -78,11 +84,16 @@ def frames_answer(
         NotAcceptable: no form is accepted, or the frames cannot be decoded into the one that is.
     """
     _check(instance, numbers)
-    offer = accept.choose(frame_offers(instance.transfer_syntax, several=len(numbers) > 1), DEFAULT_SYNTAXES)
+    archive = encoded.archive
+    offers = frame_offers(instance.transfer_syntax, several=len(numbers) > 1)
+    offer = choose(archive, instance, accept, offers, DEFAULT_SYNTAXES)
     etag = _etag(instance, offer, numbers)
     if is_current(request, etag):
         return not_modified(etag)
-    read = _frame_reader(archive, instance, offer.transfer_syntax)
+    if is_encoded(instance, offer.transfer_syntax):
+        read = encoded.reader(instance, str(offer.transfer_syntax))
+    else:
+        read = _frame_reader(archive, instance, offer.transfer_syntax)
     headers = {"ETag": etag, **PRIVATE}
     first = read(numbers[0])  # what cannot be read or decoded shows before the answer begins
     if not offer.multipart:

@@ -180,6 +180,11 @@ class Accept:
             )
         return best[1]
 
+    def quality(self, offer: Offer, defaults: dict[str, str] | None = None) -> float:
+        """How much the client likes `offer`, from 0 (not at all) to 1; `defaults` as for `choose`."""
+        rank = self._rank(offer, (defaults or {}).get(offer.media))
+        return rank[0] if rank else 0.0
+
     def _rank(self, offer: Offer, default_syntax: str | None) -> tuple[float, int] | None:
         """Quality, and minus the place, of the entry that names `offer` most closely."""
         closest: tuple[int, int, float] | None = None

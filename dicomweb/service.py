@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from dicomweb.bulkdata import add_bulkdata
 from dicomweb.delete import add_delete
 from dicomweb.documented import problems
+from dicomweb.encoded import EncodedFrames, FrameCache
 from dicomweb.frames import add_frames
 from dicomweb.metadata import add_metadata
 from dicomweb.problems import add_error_handlers
@@ -35,12 +36,13 @@ def dicomweb_router(
     """
     router = APIRouter()
     services = {name: APIRouter(tags=[name]) for name in ("STOW-RS", "QIDO-RS", "WADO-RS", "Delete")}
+    encoded = EncodedFrames(archive, FrameCache())
     add_store(services["STOW-RS"], archive, spool, base_url, max_request_bytes)
     add_search(services["QIDO-RS"], archive, base_url)
     add_retrieve(services["WADO-RS"], archive)
     add_metadata(services["WADO-RS"], archive, base_url)
-    add_frames(services["WADO-RS"], archive)
-    add_bulkdata(services["WADO-RS"], archive)
+    add_frames(services["WADO-RS"], archive, encoded)
+    add_bulkdata(services["WADO-RS"], archive, encoded)
     add_delete(services["Delete"], archive)
     for service in services.values():
         router.include_router(service)

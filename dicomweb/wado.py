@@ -21,13 +21,16 @@ from dicomweb.documented import (
     get,
     problems,
 )
+from dicomweb.encoded import choose, encoded_object, is_encoded
 from dicomweb.forms import object_offers, web_syntax
 from dicomweb.media_types import DICOM, ZIP, Accept, Offer
 from dicomweb.multipart import multipart_length, multipart_type, new_boundary, write_multipart
+from dicomweb.problems import NotAcceptable
 from dicomweb.zipped import write_zip
 from storage.archive import Archive
 from storage.instances import StoredInstance
-from storage.transcode import explicit_little_endian
+from storage.pixels.encode import ENCODERS
+from storage.transcode import EXPLICIT_VR_LITTLE_ENDIAN, explicit_little_endian
 from storage.transfer_syntax import transfer_syntax
 
 _Accepted = Annotated[Accept, Depends(accepted)]
@@ -45,7 +48,8 @@ def add_retrieve(router: APIRouter, archive: Archive) -> None:
     """The retrieve transactions of DICOM objects.
 
     Objects leave as the bytes that are stored; those in Implicit VR and Big Endian leave as Explicit VR
-    Little Endian (8.7.3.4), as the others do when that is asked for by name.
+    Little Endian (8.7.3.4), as the others do when that is asked for by name; images leave in other compressed
+    transfer syntaxes too.
     """
 
     @get(router, STUDY, "Retrieve the instances of a study", _OBJECTS)
@@ -59,7 +63,7 @@ def add_retrieve(router: APIRouter, archive: Archive) -> None:
     @get(router, INSTANCE, "Retrieve an instance", _OBJECT)
     def retrieve_instance(request: Request, key: Key, accept: _Accepted) -> Response:
         instance = archive.instances(key.study, key.series, key.sop)[0]
-        offer = accept.choose(object_offers(instance.transfer_syntax))
+        offer = choose(archive, instance, accept, _offers(instance))
         if offer.multipart:
             return _multipart(request, archive, [instance], [offer])
         return single_object(request, archive, instance, offer)
@@ -73,11 +77,17 @@ def objects(
     Raises:
         NotAcceptable: there is an object that cannot be given in an accepted form.
     """
-    syntaxes = dict.fromkeys(instance.transfer_syntax for instance in instances)
-    chosen = {syntax: accept.choose([*_parts(syntax), Offer(ZIP)]) for syntax in syntaxes}
-    if any(offer.media == ZIP for offer in chosen.values()):
+    chosen: dict[tuple[str, bool], Offer] = {}
+    offers = []
+    for instance in instances:
+        kind = (instance.transfer_syntax, bool(instance.number_of_frames))
+        offer = chosen.get(kind) or _part_or_zip(archive, instance, accept)
+        if not is_encoded(instance, offer.transfer_syntax):
+            chosen[kind] = offer
+        offers.append(offer)
+    if any(offer.media == ZIP for offer in offers):
         return _zip(request, archive, instances)
-    return _multipart(request, archive, instances, [chosen[each.transfer_syntax] for each in instances])
+    return _multipart(request, archive, instances, offers)
 
 
 def single_object(request: Request, archive: Archive, instance: StoredInstance, offer: Offer) -> Response:
@@ -97,13 +107,15 @@ def single_object(request: Request, archive: Archive, instance: StoredInstance, 
 
 
 def object_bytes(archive: Archive, instance: StoredInstance, wanted: str | None) -> Iterator[bytes]:
-    """The object in the transfer syntax `wanted`: the stored one, or Explicit VR Little Endian.
+    """The object in the transfer syntax `wanted`: the stored one, Explicit VR Little Endian, or encoded anew.
 
     Raises:
-        NotAcceptable: its pixel data cannot be decoded.
+        NotAcceptable: its pixel data cannot be decoded, or not be encoded so.
     """
     if wanted == instance.transfer_syntax:
         return archive.stream(instance)
+    if wanted is not None and is_encoded(instance, wanted):
+        return encoded_object(archive, instance, wanted)
     syntax = transfer_syntax(instance.transfer_syntax)
     if syntax.encapsulated:
         return decoded_object(archive, instance)
@@ -114,8 +126,21 @@ def _etag(instance: StoredInstance, offer: Offer) -> str:
     return f'"{instance.digest[:32]}-{instance.version}-{offer.transfer_syntax}"'
 
 
-def _parts(syntax: str) -> list[Offer]:
-    return [offer for offer in object_offers(syntax) if offer.multipart]
+def _offers(instance: StoredInstance) -> list[Offer]:
+    return object_offers(instance.transfer_syntax, image=bool(instance.number_of_frames))
+
+
+def _part_or_zip(archive: Archive, instance: StoredInstance, accept: Accept) -> Offer:
+    """The form of one of several objects."""
+    offers = [*(offer for offer in _offers(instance) if offer.multipart), Offer(ZIP)]
+    try:
+        return choose(archive, instance, accept, offers)
+    except NotAcceptable:
+        if instance.number_of_frames:
+            raise
+        # Table 8.7.3-2: what is no image has one transfer syntax, whatever is asked for the images beside it.
+        accept.choose([Offer(DICOM, uid, multipart=True) for uid in ENCODERS])
+        return Offer(DICOM, EXPLICIT_VR_LITTLE_ENDIAN, multipart=True)
 
 
 def _multipart(

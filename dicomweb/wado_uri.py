@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from dicomweb.answers import PRIVATE, streamed
 from dicomweb.documented import Responses, found, get, problems
+from dicomweb.encoded import choose
 from dicomweb.forms import object_offers
 from dicomweb.media_types import DICOM, Accept, Offer
 from dicomweb.problems import BadRequest, NotAcceptable, NotFound
@@ -108,11 +109,12 @@ def wado_uri_router(archive: Archive) -> APIRouter:
         picture: Annotated[_Picture, Depends(_picture)],
     ) -> Response:
         instance = _instance(archive, wanted)
-        objects = [offer for offer in object_offers(instance.transfer_syntax) if not offer.multipart]
+        forms = object_offers(instance.transfer_syntax, image=bool(instance.number_of_frames))
+        objects = [offer for offer in forms if not offer.multipart]
         header = read_attributes(archive, instance)
         # A picture or document is the default (PS3.18 9.1.2.1).
         shown = [Offer(media) for media in media_types(instance, header)]
-        offer = wanted.accept.choose([*shown, *objects])
+        offer = choose(archive, instance, wanted.accept, [*shown, *objects])
         if offer.media == DICOM:
             return single_object(request, archive, instance, offer)
         try:

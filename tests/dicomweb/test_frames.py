@@ -95,7 +95,7 @@ JPEG = [b"\xff\xd8first\xff\xd9\0", b"\xff\xd8second\xff\xd9"]
         ('multipart/related; type="image/jpeg"', "image/jpeg"),
         ('multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50', "image/jpeg"),
         ('multipart/related; type="*/*"', "image/jpeg"),
-        ('multipart/related; type="image/jls", multipart/related; type="image/jpeg"; q=0.5', "image/jpeg"),
+        ('multipart/related; type="image/dicom-rle", multipart/related; type="image/jpeg"; q=0.5', "image/jpeg"),
     ],
 )
 def test_compressed_frames_come_as_stored(web, store, accept, media):
@@ -145,7 +145,7 @@ def test_what_cannot_be_decoded_is_answered_with_the_reason(web, store):
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/png", "multipart/related; type=image/jls", "multipart/related; type=video/mp4"]
+    "accept", ["image/png", "multipart/related; type=image/dicom-rle", "multipart/related; type=video/mp4"]
 )
 def test_forms_of_frames_that_are_not_available_name_those_that_are(web, store, accept):
     store(compressed(JPEG, JPEGBaseline8Bit))
