@@ -34,7 +34,8 @@ class Part:
         self.facts: dict[str, str] = {}
         """What the part said when it was ready, e.g. `{"dicom": "127.0.0.1:11112"}`."""
         self.restarts = 0
-        self._ready = threading.Event()
+        self._heard = threading.Event()
+        self._serves = False
         self._started = 0.0
         self._process = self._start()
 
@@ -43,7 +44,7 @@ class Part:
         return self._process.pid
 
     def _start(self) -> subprocess.Popen[str]:
-        self._ready.clear()
+        self._heard.clear()
         self._started = time.monotonic()
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "isocenter", self.name, "--supervised"],
@@ -58,11 +59,13 @@ class Part:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
-        for line in process.stdout:
-            if line.startswith("ready"):
-                self.facts = dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
-                self._ready.set()
-        self._ready.set()
+        with process.stdout as lines:
+            for line in lines:
+                if line.startswith("ready"):
+                    self.facts = dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
+                    self._serves = True
+                    self._heard.set()
+        self._heard.set()
 
     def wait_ready(self) -> None:
         """Return when the part serves.
@@ -70,10 +73,10 @@ class Part:
         Raises:
             PartFailed: it ended, or took longer than `START_SECONDS`.
         """
-        if not self._ready.wait(START_SECONDS):
+        if not self._heard.wait(START_SECONDS):
             raise PartFailed(f"{self.name} was not ready after {START_SECONDS:.0f} s")
-        if self._process.poll() is not None:
-            raise PartFailed(f"{self.name} ended with exit code {self._process.returncode}")
+        if not self._serves:
+            raise PartFailed(f"{self.name} ended with exit code {self._process.wait()}")
 
     def start_again_if_dead(self) -> None:
         """Replace a process that has ended; the pause before it grows while it keeps dying young."""
@@ -90,6 +93,7 @@ class Part:
             pause,
         )
         time.sleep(pause)
+        self._close_pipe()
         self._process = self._start()
 
     def stop(self, grace: float) -> None:
@@ -101,6 +105,11 @@ class Part:
             log.warning("%s did not stop within %.0f s and is killed", self.name, grace)
             self._process.kill()
             self._process.wait()
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - Popen was asked for a pipe
+        self._process.stdin.close()
 
 
 class Supervisor:

@@ -2,14 +2,15 @@
 
 import logging
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import click
 
 from isocenter import migrations
 from isocenter.commands.options import with_settings
 from isocenter.part import say_ready, stop_with_supervisor, until_stopped
-from isocenter.settings import Settings
+from isocenter.settings import Settings, SettingsError
 from isocenter.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,15 @@ def parts_of(settings: Settings) -> tuple[str, ...]:
 def in_process(settings: Settings) -> bool:
     """Whether messages stay inside one process."""
     return settings.broker.url.startswith("memory:")
+
+
+@contextmanager
+def _naming(key: str, port: int) -> Iterator[None]:
+    """Name the setting when its port cannot be listened on."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"{key}: cannot listen on port {port}: {error.strerror}") from None
 
 
 @click.command()
@@ -71,7 +81,8 @@ def node(settings: Settings, *, supervised: bool) -> None:
             max_associations=settings.node.max_associations,
             private_sop_classes=settings.node.private_sop_classes,
         )
-        port = edge.start()
+        with _naming("node.port", settings.node.port):
+            port = edge.start()
         say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
         stopped.wait()
         edge.stop()
@@ -86,7 +97,9 @@ def web(settings: Settings, *, supervised: bool) -> None:
     from isocenter.services import open_services  # noqa: PLC0415
 
     host = settings.web.host or settings.host
-    with open_services(settings) as services, listening_socket(host, settings.web.port) as listening:
+    with _naming("web.port", settings.web.port):
+        listening = listening_socket(host, settings.web.port)
+    with open_services(settings) as services, listening:
         if supervised:
             stop_with_supervisor()
         shown = f"[{host}]" if ":" in host else host

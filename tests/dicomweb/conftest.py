@@ -1,16 +1,12 @@
 """The service over a real archive: SQLite and files in a temporary folder."""
 
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
@@ -21,6 +17,7 @@ from storage.instances import Accepted, Origin
 from storage.spool import Spool
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
+from tests.support.web import serving
 
 Store = Callable[..., list[Accepted]]
 
@@ -51,23 +48,6 @@ def application(archive: Archive, spool: Spool, **options) -> FastAPI:
     app.include_router(wado_uri_router(archive), prefix="/wado")
     add_error_handlers(app)
     return app
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """`app` on a free port of this machine; its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+"""What dies comes back on its port; what never came up is an error; nothing outlives its supervisor."""
+
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from isocenter.supervisor import PartFailed, Supervisor
+from tests.support.system import Process, part_name, served, wait_until
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"ISOCENTER_DATA": str(tmp_path / "data"), "ISOCENTER_NODE__PORT": "0", "ISOCENTER_WEB__PORT": "0"}
+
+
+def test_a_killed_part_comes_back_on_the_port_its_peers_know(environment):
+    supervisor = Supervisor(["node"], environment)
+    facts = supervisor.start()
+    ended = threading.Event()
+    watching = threading.Thread(target=supervisor.watch, args=(ended.is_set,))
+    watching.start()
+    try:
+        host, port = facts["dicom"].split(":")
+        before = supervisor.parts["node"].pid
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: supervisor.parts["node"].pid, lambda pid: pid != before, 30)
+        wait_until(lambda: listens(host, int(port)), bool, 30)
+    finally:
+        ended.set()
+        watching.join()
+        supervisor.stop()
+
+
+def listens(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+def test_a_part_that_cannot_start_fails_the_start(environment, capfd):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environment["ISOCENTER_NODE__PORT"] = str(taken.getsockname()[1])
+        with pytest.raises(PartFailed, match="node ended with exit code 1"):
+            Supervisor(["node"], environment).start()
+    assert "node.port: cannot listen on port" in capfd.readouterr().err
+
+
+def test_no_part_outlives_a_killed_supervisor(tmp_path):
+    with served(tmp_path) as (_, process):
+        parts = process.children()
+        assert set(parts) == {"node", "web", "worker"}
+        process.stop(signal.SIGKILL)
+        wait_until(
+            lambda: [pid for name, pid in parts.items() if alive(pid, name)], lambda left: not left, 30
+        )
+
+
+def alive(pid: int, name: str) -> bool:
+    try:
+        return part_name(pid) == name
+    except FileNotFoundError:
+        return False
+
+
+def test_sigterm_ends_everything_with_exit_code_0(tmp_path):
+    with served(tmp_path) as (_, process):
+        assert process.stop() == 0
+        assert isinstance(process, Process)
