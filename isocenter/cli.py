@@ -24,6 +24,8 @@ COMMANDS = {
     "send": "isocenter.commands.exchange",
     "import": "isocenter.commands.exchange",
     "reindex": "isocenter.commands.upkeep",
+    "sweep": "isocenter.commands.upkeep",
+    "refusals": "isocenter.commands.upkeep",
     "doctor": "isocenter.commands.upkeep",
     "migrate": "isocenter.commands.upkeep",
     "models": "isocenter.commands.inference",

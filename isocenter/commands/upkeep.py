@@ -1,6 +1,7 @@
 """Commands for the person who keeps the system running."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -72,6 +73,60 @@ def _reindex_findings(services: "Services") -> int:
                     services.findings.replace_report(stored.key.sop, records)
                     count += len(records)
     return count
+
+
+@click.command()
+@with_settings()
+def sweep(settings: Settings) -> None:
+    """Compare objects and index, and mend what can be mended; nothing is thrown away.
+
+    Objects without a row are taken into the index, removals that were begun are finished. Exits with 1 when
+    the index names objects that are not there.
+    """
+    from isocenter.services import open_services  # noqa: PLC0415
+    from storage.sweep import sweep as sweep_blobs  # noqa: PLC0415
+
+    with open_services(settings) as services, err.status("comparing objects and index"):
+        swept = sweep_blobs(services.blobs, services.index, services.spool)
+    out.print(
+        f"{swept.removed} removals finished, {swept.adopted.added} objects taken into the index, "
+        f"{len(swept.difference.without_blob)} lost"
+    )
+    for name in swept.difference.without_blob:
+        out.print(f"lost: {name}", markup=False, soft_wrap=True)
+    for name in swept.difference.foreign:
+        out.print(f"not ours: {name}", markup=False, soft_wrap=True)
+    raise SystemExit(1 if swept.difference.without_blob else 0)
+
+
+@click.command()
+@with_settings()
+@click.option("--study", help="Study Instance UID.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def refusals(settings: Settings, study: str | None, limit: int, *, as_json: bool) -> None:
+    """List what was refused, latest first: why, from whom, and where the bytes are kept."""
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    with open_services(settings) as services:
+        found = services.archive.refusals(limit, study)
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    print_table(
+        ("last", "times", "from", "SOP Instance UID", "reason", "kept as"),
+        [
+            (
+                f"{r.last_at:%Y-%m-%d %H:%M:%S}",
+                r.times,
+                f"{r.origin.protocol} {r.origin.peer}",
+                r.sop,
+                r.reason,
+                r.blob,
+            )
+            for r in found
+        ],
+    )
 
 
 def _database(settings: Settings) -> str:
