@@ -43,6 +43,11 @@ class Channel:
         """Something is being served."""
 
     @property
+    def timeout(self) -> float:
+        """Seconds that a peer may be silent."""
+        return self._timeout
+
+    @property
     def peer(self) -> str:
         """AE title of the peer."""
         return str(self._assoc.requestor.primitive.calling_ae_title).strip()

@@ -25,7 +25,7 @@ C_GET_RSP, C_FIND_RSP, C_MOVE_RSP = 0x8010, 0x8020, 0x8021
 C_ECHO_RQ = 0x0030
 NO_DATA_SET = 0x0101
 _DATA_SET = 0x0001
-_MEDIUM = 0x0000
+MEDIUM = 0x0000
 _MOST = 0xFFFF
 """The greatest number of sub-operations that a VR US can tell."""
 
@@ -84,7 +84,7 @@ class Counts:
 
 
 def c_store_rq(
-    message_id: int, sop_class: str, sop: str, originator: Originator | None = None, priority: int = _MEDIUM
+    message_id: int, sop_class: str, sop: str, originator: Originator | None = None, priority: int = MEDIUM
 ) -> bytes:
     """PS3.7 Table 9.3-1."""
     moved: dict[int, bytes] = {}

@@ -69,7 +69,7 @@ _VERIFICATION_TRANSFER_SYNTAXES = (
     "1.2.840.10008.1.2.1.99",
 )
 
-Service = Literal["find"]
+Service = Literal["find", "get", "move"]
 QueryLevel = Literal["PATIENT", "STUDY", "SERIES", "IMAGE"]
 
 
@@ -89,7 +89,7 @@ _MODELS: tuple[tuple[str, str, tuple[QueryLevel, ...], bool], ...] = (
     ("1.2.840.10008.5.1.4.1.2.2", "Study Root", ("STUDY", "SERIES", "IMAGE"), False),
     ("1.2.840.10008.5.1.4.1.2.3", "Patient/Study Only", ("PATIENT", "STUDY"), True),
 )
-_SERVICES: tuple[tuple[str, Service], ...] = ((".1", "find"),)
+_SERVICES: tuple[tuple[str, Service], ...] = ((".1", "find"), (".2", "move"), (".3", "get"))
 
 QUERY_CLASSES: dict[str, QueryClass] = {
     model + end: QueryClass(f"{name} Query/Retrieve - {service.upper()}", service, levels, retired)
@@ -99,6 +99,13 @@ QUERY_CLASSES: dict[str, QueryClass] = {
 """By UID."""
 
 QUERY_TRANSFER_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+
+
+def _storage_context(uid: str) -> PresentationContext:
+    context = build_context(uid, list(STORAGE_TRANSFER_SYNTAXES))
+    # A peer that retrieves by C-GET proposes to be the SCP (PS3.4 C.5.3.1.1).
+    context.scu_role = context.scp_role = True
+    return context
 
 
 def supported_contexts(
@@ -114,6 +121,6 @@ def supported_contexts(
     queries = [uid for uid, each in QUERY_CLASSES.items() if patient_study_only or not each.retired]
     return [
         build_context(Verification, list(_VERIFICATION_TRANSFER_SYNTAXES)),
-        *(build_context(uid, list(STORAGE_TRANSFER_SYNTAXES)) for uid in storage),
+        *(_storage_context(uid) for uid in storage),
         *(build_context(uid, list(QUERY_TRANSFER_SYNTAXES)) for uid in queries),
     ]

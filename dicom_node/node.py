@@ -15,9 +15,10 @@ from pynetdicom.events import Event
 from dicom_node.channel import Channel
 from dicom_node.contexts import supported_contexts
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.peers import Policy
+from dicom_node.peers import Peer, Policy
 from dicom_node.query import Queries, negotiated
 from dicom_node.receiver import Receiver
+from dicom_node.retrieve import Retrieval
 from dicom_node.server import Connection, NodeServer, SharedContexts
 from storage.archive import Archive
 from storage.instances import Origin
@@ -44,7 +45,7 @@ class Node:
         aet: str,
         host: str,
         port: int,
-        peers: Sequence[tuple[str, str]] = (),
+        peers: Sequence[Peer] = (),
         require_known_peers: bool = False,
         require_called_aet: bool = True,
         max_associations: int = 64,
@@ -61,7 +62,7 @@ class Node:
             aet: our AE title.
             host: address to listen on.
             port: 0 picks a free one.
-            peers: AE title and host name or address of those we know; an empty host is any.
+            peers: those we know; to them instances are moved.
             require_known_peers: refuse all others.
             require_called_aet: refuse those who call another AE title than `aet`.
             max_associations: more at once are refused for the moment.
@@ -143,7 +144,10 @@ class Node:
     def _serving(self, assoc: Any) -> Channel:
         """Let queries of this association be answered here, and the rest by pynetdicom."""
         channel = Channel(assoc, self._timeout)
-        queries = Queries(self._archive, self._policy.aet, channel)
+        retrieval = Retrieval(
+            self._archive, self._spool, channel, aet=self._policy.aet, peers=self._policy.peers
+        )
+        queries = Queries(self._archive, self._policy.aet, channel, retrieval)
         otherwise = assoc._serve_request  # noqa: SLF001
 
         def serve(primitive: Any, context_id: int) -> None:

@@ -21,13 +21,24 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """An application entity we know."""
+
+    aet: str
+    host: str
+    """Name or address; empty is any, then nothing can be sent to it."""
+    port: int = 104
+    """Where it listens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Which associations are accepted."""
 
     aet: str
     require_called_aet: bool
-    peers: Sequence[tuple[str, str]]
-    """AE title and host of those we know; an empty host is any."""
+    peers: Sequence[Peer]
+    """Those we know."""
     require_known_peers: bool
     max_associations: int
 
@@ -53,7 +64,7 @@ class Policy:
         return None
 
     def _knows(self, calling: str, address: str) -> bool:
-        return any(aet == calling and _is_at(host, address) for aet, host in self.peers)
+        return any(peer.aet == calling and _is_at(peer.host, address) for peer in self.peers)
 
 
 def _is_at(host: str, address: str) -> bool:

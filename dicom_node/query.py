@@ -3,13 +3,14 @@
 import logging
 from typing import Any
 
-from pynetdicom.dimse_primitives import C_FIND
+from pynetdicom.dimse_primitives import C_FIND, C_GET, C_MOVE
 
 from dicom_node import command
 from dicom_node.channel import Channel, PeerGone
 from dicom_node.contexts import QUERY_CLASSES, QueryClass
 from dicom_node.find import Find, WrongLevel
-from dicom_node.identifier import Identifier, read_identifier, write_identifier
+from dicom_node.request import Request
+from dicom_node.retrieve import Retrieval
 from dicom_node.status import (
     CANCELLED,
     CANNOT_UNDERSTAND,
@@ -24,79 +25,59 @@ from storage.errors import StorageError
 
 log = logging.getLogger(__name__)
 
+_SERVICES = {
+    C_FIND: ("find", command.C_FIND_RSP),
+    C_GET: ("get", command.C_GET_RSP),
+    C_MOVE: ("move", command.C_MOVE_RSP),
+}
 _FUZZY = 2
 """Byte of the application information in which fuzzy matching is asked for (PS3.4 C.5.1.1.1)."""
-
-
-class Request:
-    """A request over one presentation context, and how it is answered."""
-
-    def __init__(self, channel: Channel, primitive: Any, context_id: int, transfer_syntax: str) -> None:
-        self.channel = channel
-        self.message_id: int = primitive.MessageID
-        self.sop_class = str(primitive.AffectedSOPClassUID)
-        self.priority: int = primitive.Priority or 0
-        self._data = primitive.Identifier
-        self._context_id = context_id
-        self._transfer_syntax = transfer_syntax
-
-    @property
-    def cancelled(self) -> bool:
-        """The peer has had enough."""
-        return self.channel.cancelled(self.message_id)
-
-    def identifier(self) -> Identifier:
-        """What is asked for. Raises `InvalidInstance`."""
-        return read_identifier(self._data.getvalue() if self._data else b"", self._transfer_syntax)
-
-    def respond(
-        self,
-        field: int,
-        answer: Answer,
-        identifier: dict[str, Any] | None = None,
-        *,
-        charset: tuple[str, ...] = (),
-        counts: command.Counts | None = None,
-    ) -> None:
-        """Send a response. Raises `PeerGone`."""
-        told = identifier is not None
-        rsp = command.query_rsp(
-            field, self.message_id, self.sop_class, answer, identifier=told, counts=counts
-        )
-        data_set = [write_identifier(identifier, self._transfer_syntax, charset)] if identifier else None
-        self.channel.send(self._context_id, rsp, data_set=data_set)
 
 
 class Queries:
     """Serves the requests of one association."""
 
-    def __init__(self, archive: Archive, aet: str, channel: Channel) -> None:
+    def __init__(self, archive: Archive, aet: str, channel: Channel, retrieval: Retrieval) -> None:
         self._archive = archive
+        self._retrieval = retrieval
         self._aet = aet
         self._channel = channel
 
     def takes(self, primitive: Any) -> bool:
         """It is a request that is served here."""
-        return isinstance(primitive, C_FIND) and primitive.is_valid_request
+        return isinstance(primitive, C_FIND | C_GET | C_MOVE) and bool(primitive.is_valid_request)
 
     def serve(self, primitive: Any, context_id: int, context: Any) -> None:
         """Answer one request to its end; nothing is raised for what the peer or the archive does."""
         request = Request(self._channel, primitive, context_id, str(context.transfer_syntax[0]))
         self._channel.busy = True
         try:
-            self._find(request, QUERY_CLASSES.get(request.sop_class))
+            self._serve(request, primitive)
         except PeerGone as error:
-            log.warning("%s: query unfinished: %s", self._channel.peer, error)
+            log.warning("%s: left without its answer: %s", self._channel.peer, error)
+            self._channel.abort()
+        except Exception:
+            log.exception("request of %s", self._channel.peer)
             self._channel.abort()
         finally:
             self._channel.busy = False
             self._channel.forget_cancel(request.message_id)
 
-    def _find(self, request: Request, model: QueryClass | None) -> None:
-        if model is None or model.service != "find":
-            last = Answer(SOP_CLASS_NOT_SUPPORTED, f"{request.sop_class} is not searched")
+    def _serve(self, request: Request, primitive: Any) -> None:
+        model = QUERY_CLASSES.get(request.sop_class)
+        service, field = _SERVICES[type(primitive)]
+        if model is None or model.service != service:
+            reason = f"{request.sop_class} has no C-{service.upper()}"
+            request.respond(field, Answer(SOP_CLASS_NOT_SUPPORTED, reason))
+        elif service == "find":
+            self._find(request, model)
+        elif service == "get":
+            self._retrieval.get(request, model)
         else:
-            last = self._answered(request, model)
+            self._retrieval.move(request, model, str(primitive.MoveDestination).strip())
+
+    def _find(self, request: Request, model: QueryClass) -> None:
+        last = self._answered(request, model)
         if last.reason:
             log.warning("%s: C-FIND fails with 0x%04X: %s", self._channel.peer, last.status, last.reason)
         request.respond(command.C_FIND_RSP, last)

@@ -5,7 +5,7 @@ import ssl
 import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import BinaryIO, Self
+from typing import Self
 
 from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
@@ -18,6 +18,8 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 
 from dicom_node import command
+from dicom_node.command import Originator
+from dicom_node.fragments import command_pdus, data_set_pdus, fragment_size
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.status import Answer
 
@@ -30,8 +32,7 @@ _ASSOCIATE_AC, _ASSOCIATE_RJ, _P_DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = 2, 3, 
 _APPLICATION_CONTEXT = UID("1.2.840.10008.3.1.1.1")
 _ACCEPTED = 0
 _OUR_MAX_PDU = 1 << 17
-_BIGGEST_FRAGMENT = 1 << 20
-_COMMAND, _LAST = 1, 2
+_LAST = 2
 _MAX_ANSWER = 1 << 20
 
 
@@ -86,13 +87,28 @@ class Requestor:
         """The peer has accepted the proposal."""
         return proposal in self._accepted
 
-    def store(self, proposal: Proposal, sop: str, dataset: BinaryIO) -> Answer:
-        """C-STORE of the rest of `dataset`, byte for byte.
+    def store(
+        self,
+        proposal: Proposal,
+        sop: str,
+        dataset: Iterable[bytes],
+        *,
+        originator: Originator | None = None,
+        priority: int = command.MEDIUM,
+    ) -> Answer:
+        """C-STORE of a data set that comes in chunks.
+
+        Args:
+            proposal: SOP class, and the transfer syntax of the chunks; accepted by the peer.
+            sop: SOP Instance UID.
+            dataset: what it raises ends the association, because the peer waits for the rest.
+            originator: of the C-MOVE that this is a part of.
+            priority: of the request (PS3.7 9.3.1.1).
 
         Raises:
             AssociationFailed: it is not known whether the instance was stored.
         """
-        request = command.c_store_rq(self._next_id(), proposal[0], sop)
+        request = command.c_store_rq(self._next_id(), proposal[0], sop, originator, priority)
         return self._ask(self._accepted[proposal], request, dataset)
 
     def echo(self, proposal: Proposal) -> Answer:
@@ -138,8 +154,7 @@ class Requestor:
             raise AssociationFailed(f"the peer answers the request with a PDU of type {kind}")
         accepted = A_ASSOCIATE_AC()
         accepted.decode(whole)
-        peer_max = accepted.user_information.maximum_length or _BIGGEST_FRAGMENT
-        self._fragment = min(peer_max, _BIGGEST_FRAGMENT) - 6
+        self._fragment = fragment_size(accepted.user_information.maximum_length or 0)
         results = {item.presentation_context_id: item.result for item in accepted.presentation_context}
         return {
             proposal: 2 * index + 1
@@ -147,26 +162,18 @@ class Requestor:
             if results.get(2 * index + 1) == _ACCEPTED
         }
 
-    def _ask(self, context: int, request: bytes, dataset: BinaryIO | None) -> Answer:
+    def _ask(self, context: int, request: bytes, dataset: Iterable[bytes] | None) -> Answer:
         try:
-            self._send(context, _COMMAND, [request])
+            self._send(command_pdus(context, request, self._fragment))
             if dataset is not None:
-                self._send(context, 0, iter(lambda: dataset.read(self._fragment), b""))
+                self._send(data_set_pdus(context, dataset, self._fragment))
             return self._answer()
         except OSError as error:
             raise AssociationFailed(f"{type(error).__name__}: {error}") from error
 
-    def _send(self, context: int, control: int, fragments: Iterable[bytes]) -> None:
-        """Each fragment as a P-DATA-TF PDU with one PDV (PS3.8 9.3.5), the last one marked."""
-        waiting = None
-        for fragment in fragments:
-            if waiting is not None:
-                self._send_fragment(context, control, waiting)
-            waiting = fragment
-        self._send_fragment(context, control | _LAST, waiting or b"")
-
-    def _send_fragment(self, context: int, control: int, fragment: bytes) -> None:
-        self._socket.sendall(command.p_data_tf(context, control, fragment))
+    def _send(self, pdus: Iterable[bytes]) -> None:
+        for each in pdus:
+            self._socket.sendall(each)
 
     def _answer(self) -> Answer:
         answer = bytearray()

@@ -12,6 +12,7 @@ from storage.errors import InvalidInstance
 from storage.instances import checked_uid
 from storage.part10 import MAX_META, read_meta
 
+_CHUNK = 1 << 20
 VERIFICATION: Proposal = ("1.2.840.10008.1.1", "1.2.840.10008.1.2")
 
 
@@ -138,7 +139,8 @@ def _store(association: Requestor, file: _File) -> SendResult:
     try:
         with file.path.open("rb") as dataset:
             dataset.seek(file.dataset_offset)
-            answer = association.store(file.proposal, file.sop, dataset)
+            chunks = iter(lambda: dataset.read(_CHUNK), b"")
+            answer = association.store(file.proposal, file.sop, chunks)
     except OSError as error:
         return SendResult(file.path, stored=False, reason=str(error))
     reason = "" if answer.status == SUCCESS else f"0x{answer.status:04X} {answer.reason}".strip()

@@ -24,6 +24,10 @@ DUPLICATE = 0xC111
 PROCESSING_FAILURE = 0x0110
 """PS3.7 C.5.18: the peer is not at fault."""
 
+UNABLE_TO_CALCULATE_MATCHES = 0xA701
+UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
+MOVE_DESTINATION_UNKNOWN = 0xA801
+SUBOPERATIONS_WITH_FAILURES = 0xB000
 CANCELLED = 0xFE00
 PENDING = 0xFF00
 PENDING_WITHOUT_SOME_KEYS = 0xFF01
@@ -54,6 +58,17 @@ FIND_FAILURES: dict[type[StorageError], int] = {
     DuplicateInstance: CANNOT_UNDERSTAND,
 }
 """C-FIND, PS3.4 C.4.1.1.4: A700 refused, Cxxx unable to process."""
+
+RETRIEVE_FAILURES: dict[type[StorageError], int] = {
+    InvalidInstance: CANNOT_UNDERSTAND,
+    # The identifier lacks the unique key of its level.
+    InvalidQuery: DATA_SET_DOES_NOT_MATCH,
+    StorageFull: UNABLE_TO_CALCULATE_MATCHES,
+    StorageDown: UNABLE_TO_CALCULATE_MATCHES,
+    UnknownInstance: CANNOT_UNDERSTAND,
+    DuplicateInstance: CANNOT_UNDERSTAND,
+}
+"""C-GET and C-MOVE before there are sub-operations, PS3.4 C.4.2.1.5 and C.4.3.1.4."""
 
 _MAX_COMMENT = 64
 

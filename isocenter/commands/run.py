@@ -62,8 +62,9 @@ def serve(settings: Settings, environment: dict[str, str]) -> None:
 @with_settings("--dicom-port", "--host", "--aet")
 @_supervised
 def node(settings: Settings, *, supervised: bool) -> None:
-    """Run the DICOM node alone (C-ECHO, C-STORE)."""
+    """Run the DICOM node alone (C-ECHO, C-STORE, C-FIND, C-GET, C-MOVE)."""
     from dicom_node.node import Node  # noqa: PLC0415 - each part imports only what it runs
+    from dicom_node.peers import Peer  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
 
     with until_stopped() as stopped, open_services(settings) as services:
@@ -75,7 +76,7 @@ def node(settings: Settings, *, supervised: bool) -> None:
             aet=settings.node.aet,
             host=settings.node.host or settings.host,
             port=settings.node.port,
-            peers=tuple((peer.aet, peer.host) for peer in settings.node.peers),
+            peers=tuple(Peer(peer.aet, peer.host, peer.port) for peer in settings.node.peers),
             require_known_peers=settings.node.require_known_peers,
             require_called_aet=settings.node.require_called_aet,
             max_associations=settings.node.max_associations,

@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 
 from dicom_node import command
+from dicom_node.peers import Peer
 from dicom_node.requestor import AssociationFailed, Requestor
 from dicom_node.send import echo, send
 from storage.blobs.disk import DiskBlobs
@@ -60,7 +61,9 @@ def test_called_ae_title_is_free_when_the_settings_say_so(start):
     associate(port, called="OTHER").release()
 
 
-@pytest.mark.parametrize("peers", [[], [("OTHER", "")], [("TEST", "192.0.2.1")], [("TEST", "no.invalid")]])
+@pytest.mark.parametrize(
+    "peers", [[], [Peer("OTHER", "")], [Peer("TEST", "192.0.2.1")], [Peer("TEST", "no.invalid")]]
+)
 def test_unknown_peer_is_refused_as_such(start, peers):
     _, port = start(require_known_peers=True, peers=peers)
     with pytest.raises(AssociationFailed, match="Calling AE title not recognised"):
@@ -69,7 +72,7 @@ def test_unknown_peer_is_refused_as_such(start, peers):
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1", "localhost"])
 def test_known_peer_is_accepted(start, host):
-    _, port = start(require_known_peers=True, peers=[("OTHER", "192.0.2.1"), ("TEST", host)])
+    _, port = start(require_known_peers=True, peers=[Peer("OTHER", "192.0.2.1"), Peer("TEST", host)])
     associate(port).release()
 
 
@@ -134,9 +137,9 @@ def open_file(data):
 def begin_instance(association, ds):
     """Send a request and the first half of its data set."""
     context = association._accepted[PROPOSAL]
-    association._send(context, 1, [command.c_store_rq(1, CT, ds.SOPInstanceUID)])
+    association._send([command.p_data_tf(context, 3, command.c_store_rq(1, CT, ds.SOPInstanceUID))])
     data = encoded(ds)
-    association._send_fragment(context, 0, data[: len(data) // 2])
+    association._send([command.p_data_tf(context, 0, data[: len(data) // 2])])
 
 
 @pytest.mark.parametrize("how", ["abort", "close", "reset"])
@@ -330,10 +333,10 @@ def test_identifier_that_never_ends_is_cut_off(port):
             command.COMMAND_DATA_SET_TYPE: b"\1\0",
         }
     )
-    association._send_fragment(1, 3, find)
+    association._send([command.p_data_tf(1, 3, find)])
     with pytest.raises((AssociationFailed, OSError)):  # noqa: PT012 - which fragment is the last is open
         while True:
-            association._send_fragment(1, 0, bytes(1 << 18))
+            association._send([command.p_data_tf(1, 0, bytes(1 << 18))])
     association._socket.close()
 
 
@@ -350,7 +353,7 @@ def test_peer_that_drips_its_request_is_cut_off(start):
 def test_request_without_data_set_is_refused(port):
     request = command._encode(dict(command.decode(STORE)) | {command.COMMAND_DATA_SET_TYPE: b"\1\1"})
     with associate(port) as association:
-        association._send(1, 1, [request])
+        association._send([command.p_data_tf(1, 3, request)])
         assert association._answer().status == 0xC000
 
 

@@ -163,7 +163,7 @@ def test_every_real_native_file_keeps_its_public_attributes_without_vrs(test_dat
 
 
 def public(dataset: Dataset):
-    """The public elements outside private sequences, where the dictionary has one VR for them, with values."""
+    """The public elements outside private sequences, where the dictionary has one VR for them."""
     for path, vr, value in elements(dataset):
         tags = [int(group + element, 16) for group, element in re.findall(r"\((\w{4}),(\w{4})\)", path)]
         if vr != "SQ" and not any(tag & 0x10000 or " or " in vr_of(tag) for tag in tags):

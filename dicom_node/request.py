@@ -1,0 +1,47 @@
+"""A query or retrieval of a peer, and its responses."""
+
+from typing import Any
+
+from dicom_node import command
+from dicom_node.channel import Channel
+from dicom_node.identifier import Identifier, read_identifier, write_identifier
+from dicom_node.status import Answer
+
+
+class Request:
+    """A request over one presentation context, and how it is answered."""
+
+    def __init__(self, channel: Channel, primitive: Any, context_id: int, transfer_syntax: str) -> None:
+        self.channel = channel
+        self.message_id: int = primitive.MessageID
+        self.sop_class = str(primitive.AffectedSOPClassUID)
+        self.priority: int = primitive.Priority or 0
+        self._data = primitive.Identifier
+        self._context_id = context_id
+        self._transfer_syntax = transfer_syntax
+
+    @property
+    def cancelled(self) -> bool:
+        """The peer has had enough."""
+        return self.channel.cancelled(self.message_id)
+
+    def identifier(self) -> Identifier:
+        """What is asked for. Raises `InvalidInstance`."""
+        return read_identifier(self._data.getvalue() if self._data else b"", self._transfer_syntax)
+
+    def respond(
+        self,
+        field: int,
+        answer: Answer,
+        identifier: dict[str, Any] | None = None,
+        *,
+        charset: tuple[str, ...] = (),
+        counts: command.Counts | None = None,
+    ) -> None:
+        """Send a response. Raises `PeerGone`."""
+        told = identifier is not None
+        rsp = command.query_rsp(
+            field, self.message_id, self.sop_class, answer, identifier=told, counts=counts
+        )
+        data_set = [write_identifier(identifier, self._transfer_syntax, charset)] if identifier else None
+        self.channel.send(self._context_id, rsp, data_set=data_set)

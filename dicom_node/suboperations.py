@@ -1,0 +1,190 @@
+"""Sub-operations of C-GET and C-MOVE: which instances, in which form, and how they are counted."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Protocol
+
+from dicom_node.command import Counts
+from dicom_node.contexts import QueryLevel
+from dicom_node.identifier import Identifier
+from dicom_node.requestor import Proposal
+from dicom_node.status import SUCCESS, Answer
+from storage.archive import Archive
+from storage.errors import InvalidInstance, InvalidQuery, StorageError, UnknownInstance
+from storage.instances import StoredInstance
+from storage.pixels.native_objects import native_data_set
+from storage.search import Exact, Match, Query
+from storage.spool import Spool
+
+log = logging.getLogger(__name__)
+
+NATIVE = {"1.2.840.10008.1.2.1": False, "1.2.840.10008.1.2": True}
+"""Transfer syntaxes that any data set can be written in, the better one first; whether without VRs."""
+
+_PATIENT_ID, _STUDY, _SERIES, _SOP = "00100020", "0020000D", "0020000E", "00080018"
+_UNIQUE: dict[QueryLevel, str] = {"PATIENT": _PATIENT_ID, "STUDY": _STUDY, "SERIES": _SERIES, "IMAGE": _SOP}
+_KEYWORDS = {
+    _PATIENT_ID: "PatientID",
+    _STUDY: "StudyInstanceUID",
+    _SERIES: "SeriesInstanceUID",
+    _SOP: "SOPInstanceUID",
+}
+_PAGE = 1000
+_CHUNK = 1 << 20
+
+
+def select(archive: Archive, level: QueryLevel, identifier: Identifier) -> list[StoredInstance]:
+    """The instances that the unique keys name (PS3.4 C.4.2.1.4.1, C.4.2.2.1), as far as they are stored.
+
+    Unique keys of levels above are checked where they are given.
+
+    Raises:
+        InvalidQuery: the unique key of the level has no value.
+    """
+    unique = _UNIQUE[level]
+    values = identifier.texts(unique)
+    if not values:
+        raise InvalidQuery(f"no {_KEYWORDS[unique]} at level {level}")
+    found: dict[str, StoredInstance] = {}
+    for value in values:
+        for instance in _named(archive, unique, value):
+            if _is_below(identifier, instance):
+                found[instance.key.sop] = instance
+    return list(found.values())
+
+
+def _named(archive: Archive, unique: str, value: str) -> Iterator[StoredInstance]:
+    try:
+        if unique == _SOP:
+            yield archive.instance(value)
+        elif unique == _STUDY:
+            yield from archive.instances(value)
+        elif unique == _SERIES:
+            for study in _studies(archive, unique, value):
+                yield from archive.instances(study, value)
+        else:
+            for study in _studies(archive, unique, value):
+                yield from archive.instances(study)
+    except UnknownInstance:
+        return
+
+
+def _studies(archive: Archive, unique: str, value: str) -> Iterator[str]:
+    offset = 0
+    while True:
+        query = Query("study", (Match(unique, Exact(value)),), limit=_PAGE, offset=offset)
+        page = archive.search(query)
+        for each in page.answers:
+            yield Identifier(dict(each), ()).text(_STUDY)
+        if not page.more:
+            return
+        offset += len(page.answers)
+
+
+def _is_below(identifier: Identifier, instance: StoredInstance) -> bool:
+    studies, series = identifier.texts(_STUDY), identifier.texts(_SERIES)
+    return (not studies or instance.key.study in studies) and (not series or instance.key.series in series)
+
+
+class Unsendable(Exception):
+    """The peer accepts no form in which the instance can be given; the message says which it has."""
+
+
+@dataclass
+class Tally:
+    """How far an operation has come."""
+
+    remaining: int
+    completed: int = 0
+    warning: int = 0
+    failed: list[str] = field(default_factory=list)
+    """SOP Instance UIDs."""
+
+    def count(self, sop: str, answer: Answer) -> None:
+        """One more sub-operation was answered."""
+        self.remaining -= 1
+        if answer.status == SUCCESS:
+            self.completed += 1
+        elif answer.stored:
+            self.warning += 1
+        else:
+            self.failed.append(sop)
+
+    def counts(self, *, pending: bool) -> Counts:
+        """As a response tells them."""
+        remaining = self.remaining if pending else None
+        return Counts(remaining, self.completed, len(self.failed), self.warning)
+
+
+class Accepts(Protocol):
+    """What a peer takes."""
+
+    def __call__(self, proposal: Proposal) -> bool:
+        """The SOP class in the transfer syntax."""
+
+
+def form(instance: StoredInstance, accepts: Accepts) -> Proposal:
+    """The form in which an instance goes out: as it is stored, or else native. Raises `Unsendable`."""
+    for syntax in dict.fromkeys((instance.transfer_syntax, *NATIVE)):
+        if accepts((instance.sop_class, syntax)):
+            return (instance.sop_class, syntax)
+    raise Unsendable(
+        f"SOP class {instance.sop_class} is accepted neither in transfer syntax {instance.transfer_syntax}"
+        " nor in a native one"
+    )
+
+
+def forms(instances: Iterable[StoredInstance]) -> list[list[Proposal]]:
+    """What to propose for instances; the forms of one SOP class together."""
+    by_class: dict[str, dict[Proposal, None]] = {}
+    for instance in instances:
+        proposals = by_class.setdefault(instance.sop_class, {})
+        proposals[instance.sop_class, instance.transfer_syntax] = None
+    for sop_class, proposals in by_class.items():
+        proposals.update(dict.fromkeys((sop_class, syntax) for syntax in NATIVE))
+    return [list(proposals) for proposals in by_class.values()]
+
+
+@contextmanager
+def data_set(
+    archive: Archive, spool: Spool, instance: StoredInstance, syntax: str
+) -> Iterator[Iterator[bytes]]:
+    """The data set in a transfer syntax that `form` chose, in chunks.
+
+    As it is stored it comes byte for byte. Otherwise it is written to the spool first, so that what cannot be
+    converted fails before anything of it is sent.
+
+    Raises:
+        StorageError: it cannot be read or decoded.
+    """
+    if syntax == instance.transfer_syntax:
+        chunks = archive.stream(instance, archive.dataset_offset(instance))
+        first = next(chunks, b"")  # before anything is sent, it is seen whether it is there
+        yield chain((first,), chunks)
+        return
+    with spool.new() as file:
+        for piece in _gathered(native_data_set(archive, instance, implicit=NATIVE[syntax])):
+            file.write(piece)
+        file.close()
+        with file.path.open("rb") as source:
+            yield iter(lambda: source.read(_CHUNK), b"")
+
+
+def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        if len(held) >= _CHUNK:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)
+
+
+def reason(error: Exception) -> str:
+    """Why a sub-operation failed, for the log."""
+    if isinstance(error, InvalidInstance):
+        return f"it cannot be converted: {error}"
+    return str(error) if isinstance(error, StorageError | Unsendable) else f"{type(error).__name__}: {error}"
