@@ -1,6 +1,7 @@
 """Real senders push every real file; what comes back over DICOMweb is what came in."""
 
 import json
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -98,3 +99,57 @@ def test_what_is_refused_is_refused_with_a_reason(system: System, test_data: Pat
     assert outcomes.total() + len(report["refused"]) == len(broken)
     assert all(each["reason"] for each in report["refused"])
     assert (done.returncode == 1) == bool(report["refused"])
+
+
+def test_dcmsend_stores_every_valid_file_and_hears_why_others_are_refused(
+    system: System, test_data: Path, tmp_path: Path
+):
+    report = tmp_path / "report.txt"
+    command = ["dcmsend", "+sd", "+r", "--no-halt", "--create-report-file", str(report), "-aec", "ISOCENTER"]
+    subprocess.run(
+        [*command, system.host, str(system.port), str(test_data / "dicom")], check=True, capture_output=True
+    )
+    statuses = {
+        Path(match["file"]): match["status"]
+        for match in re.finditer(
+            r"Filename +: (?P<file>.+)\n(?:.*\n)*?DIMSE Status +: (?P<status>.+)", report.read_text()
+        )
+    }
+    assert len(statuses) > 200
+    taken, refused = set(), 0
+    for path, status in statuses.items():
+        taken |= {uid_of(path)} if status.startswith("0x0000") else set()
+        refused += status.startswith("0xc")
+    sent = {uid_of(path) for path, status in statuses.items() if status.startswith("0x") and uid_of(path)}
+    assert sent <= taken
+    listed = json.loads(isocenter("refusals", "--json", environment=system.environment).stdout)
+    assert refused == sum(each["times"] for each in listed) > 0
+    for each in listed:
+        assert "StudyInstanceUID" in each["reason"] or "already stored with other bytes" in each["reason"]
+
+
+def uid_of(path: Path) -> str:
+    """The SOP Instance UID of a valid file; empty for others."""
+    try:
+        return read_header(path).key.sop
+    except InvalidInstance:
+        return ""
+
+
+def test_storescu_stores_every_valid_file_that_it_can_send(system: System, test_data: Path):
+    command = [
+        "storescu",
+        "-v",
+        "-R",
+        "+sd",
+        "+r",
+        "--no-halt",
+        "-aec",
+        "ISOCENTER",
+        system.host,
+        str(system.port),
+    ]
+    done = subprocess.run([*command, str(test_data / "dicom")], capture_output=True, text=True, check=False)
+    said = Counter(re.findall(r"Received Store Response \((.+?)\)", done.stdout + done.stderr))
+    assert said["Success"] > 150, said
+    assert {status for status in said if status != "Success"} <= {"Error: CannotUnderstand"}
