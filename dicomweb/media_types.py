@@ -31,7 +31,7 @@ class MediaType:
     parameters: dict[str, str] = field(default_factory=dict)
 
 
-def _split(text: str, separator: str) -> Iterator[str]:
+def split(text: str, separator: str) -> Iterator[str]:
     """`text` cut at `separator`, except inside quoted strings."""
     start, quoted, escaped = 0, False, False
     for position, character in enumerate(text):
@@ -56,7 +56,7 @@ def _unquoted(value: str) -> str:
 
 def parse_media_type(text: str) -> MediaType | None:
     """The media type in `text`, None when it is none; values may lack the quotes that RFC 9110 wants."""
-    name, *rest = _split(text, ";")
+    name, *rest = split(text, ";")
     name = name.strip().lower()
     main, _, sub = name.partition("/")
     if not (_TOKEN.fullmatch(main) and _TOKEN.fullmatch(sub)):
@@ -127,7 +127,8 @@ def _media_specificity(wanted: str, offered: str) -> int | None:
     return 1 if wanted == "*/*" else None
 
 
-def _quality(text: str) -> float:
+def weight(text: str) -> float:
+    """The value of a `q` parameter, within 0 and 1; 1 where it is none."""
     try:
         value = float(text)
     except ValueError:
@@ -136,7 +137,7 @@ def _quality(text: str) -> float:
 
 
 def _range_of(entry: MediaType) -> _Range:
-    quality = _quality(entry.parameters.get("q", "1"))
+    quality = weight(entry.parameters.get("q", "1"))
     syntax = entry.parameters.get("transfer-syntax") or None
     if entry.name == "multipart/related":
         inner = parse_media_type(entry.parameters.get("type", "*/*"))
@@ -155,7 +156,7 @@ class Accept:
         """Both may be absent or empty, which means anything; what is no media type is passed over."""
         # In a query a "+" stands for a space, and some clients leave it so: dicom json.
         text = re.sub(r"(?<=\w) (?=\w)", "+", parameter) if parameter else (header or "*/*")
-        entries = (parse_media_type(part) for part in _split(text[:_MAX_HEADER], ",") if part.strip())
+        entries = (parse_media_type(part) for part in split(text[:_MAX_HEADER], ",") if part.strip())
         self._ranges = [_range_of(entry) for entry in entries if entry is not None][:_MAX_RANGES]
 
     def choose(self, offers: Sequence[Offer], defaults: dict[str, str] | None = None) -> Offer:

@@ -3,6 +3,8 @@
 from fastapi import APIRouter
 
 from dicomweb.bulkdata import add_bulkdata
+from dicomweb.capabilities import add_capabilities
+from dicomweb.compression import CompressedRoute
 from dicomweb.delete import add_delete
 from dicomweb.documented import problems
 from dicomweb.encoded import EncodedFrames, FrameCache
@@ -35,16 +37,18 @@ def dicomweb_router(
         max_request_bytes: greatest body of a store request; None for as much as the spool holds.
     """
     router = APIRouter()
-    services = {name: APIRouter(tags=[name]) for name in ("STOW-RS", "QIDO-RS", "WADO-RS", "Delete")}
+    services = {name: APIRouter(tags=[name]) for name in ("Capabilities", "STOW-RS", "WADO-RS", "Delete")}
+    texts = {name: APIRouter(tags=[name], route_class=CompressedRoute) for name in ("QIDO-RS", "WADO-RS")}
     encoded = EncodedFrames(archive, FrameCache())
+    add_capabilities(services["Capabilities"], base_url)
     add_store(services["STOW-RS"], archive, spool, base_url, max_request_bytes)
-    add_search(services["QIDO-RS"], archive, base_url)
+    add_search(texts["QIDO-RS"], archive, base_url)
     add_retrieve(services["WADO-RS"], archive)
-    add_metadata(services["WADO-RS"], archive, base_url)
+    add_metadata(texts["WADO-RS"], archive, base_url)
     add_frames(services["WADO-RS"], archive, encoded)
     add_bulkdata(services["WADO-RS"], archive, encoded)
     add_delete(services["Delete"], archive)
-    for service in services.values():
+    for service in (*services.values(), *texts.values()):
         router.include_router(service)
     router.include_router(rendered_router(archive), responses=problems(400, 404, 406))
     return router

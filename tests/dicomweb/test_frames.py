@@ -95,7 +95,7 @@ JPEG = [b"\xff\xd8first\xff\xd9\0", b"\xff\xd8second\xff\xd9"]
         ('multipart/related; type="image/jpeg"', "image/jpeg"),
         ('multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50', "image/jpeg"),
         ('multipart/related; type="*/*"', "image/jpeg"),
-        ('multipart/related; type="image/dicom-rle", multipart/related; type="image/jpeg"; q=0.5', "image/jpeg"),
+        ('multipart/related; type="image/jpx", multipart/related; type="image/jpeg"; q=0.5', "image/jpeg"),
     ],
 )
 def test_compressed_frames_come_as_stored(web, store, accept, media):
