@@ -2,8 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -15,6 +15,7 @@ from minio import Minio
 from tests.support import servers
 
 ROOT = Path(__file__).parents[1]
+Running = tuple[ExitStack, Path]
 
 
 def missing(what: str) -> NoReturn:
@@ -33,19 +34,24 @@ def test_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def _servers() -> Iterator[tuple[ExitStack, Path]]:
+def _servers() -> Iterator[Running]:
     # Not below pytest's folder: a second run closes that to others than root, and PostgreSQL is not root.
     with TemporaryDirectory(prefix="isocenter-servers-") as folder, ExitStack() as stack:
         yield stack, Path(folder)
 
 
-@pytest.fixture(scope="session")
-def postgres_server(_servers: tuple[ExitStack, Path]) -> str:
-    stack, folder = _servers
+def started(running: Running, server: Callable[[Path], AbstractContextManager[str]]) -> str:
+    """Where `server` listens, until the end of the session."""
+    stack, folder = running
     try:
-        return stack.enter_context(servers.postgres(folder / "postgres"))
+        return stack.enter_context(server(folder / server.__name__))
     except servers.MissingServer as error:
         missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(_servers: Running) -> str:
+    return started(_servers, servers.postgres)
 
 
 @pytest.fixture
@@ -59,21 +65,13 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(_servers: tuple[ExitStack, Path]) -> str:
-    stack, folder = _servers
-    try:
-        return stack.enter_context(servers.redis(folder / "redis"))
-    except servers.MissingServer as error:
-        missing(str(error))
+def redis_url(_servers: Running) -> str:
+    return started(_servers, servers.redis)
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint(_servers: tuple[ExitStack, Path]) -> str:
-    stack, folder = _servers
-    try:
-        return stack.enter_context(servers.rgw(folder / "rgw"))
-    except servers.MissingServer as error:
-        missing(str(error))
+def s3_endpoint(_servers: Running) -> str:
+    return started(_servers, servers.rgw)
 
 
 @pytest.fixture
