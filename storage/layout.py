@@ -12,6 +12,7 @@ from typing import Any, Self
 from storage.errors import UnknownInstance
 
 _VERSION = 1
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def _numbers(values: Any = ()) -> "array[int]":
@@ -88,7 +89,7 @@ class Layout:
             len(self.frame_starts),
             self.bulk,
         ]
-        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + self._table()
+        return _ENCODER.encode(head).encode() + b"\n" + self._table()
 
     def _table(self) -> bytes:
         if not self.fragment_offsets:

@@ -50,6 +50,8 @@ class DiskBlobs:
             try:
                 os.link(source, target)
             except FileExistsError:
+                # Whoever linked it may not have come to this step yet, and who asks may rely on the name.
+                _sync(target.parent)
                 return False
             except FileNotFoundError:
                 # No folder yet, or `delete` has just removed it as empty.

@@ -96,3 +96,11 @@ def test_data_set_far_bigger_than_the_buffer_passes_through_it():
 def test_what_is_no_pdu_is_malformed(data):
     with pytest.raises(Malformed):
         feed(PduStream(64), data + bytes(20))
+
+
+def test_closed_stream_holds_no_memory():
+    stream = PduStream()
+    feed(stream, RELEASE[:4])
+    stream.close()
+    assert len(stream.room()) == 0
+    assert stream.next() is None

@@ -201,6 +201,21 @@ def test_disk_links_the_source_in_place_of_copying(tmp_path, file):
     assert (tmp_path / "blobs" / NAME).stat().st_ino == source.stat().st_ino
 
 
+def test_disk_flushes_the_folder_before_it_says_that_a_name_is_taken(tmp_path, file, monkeypatch):
+    blobs = DiskBlobs(tmp_path / "blobs")
+    assert blobs.put_if_absent(NAME, file(b"1")) is True
+    flushed = []
+    fsync = os.fsync
+
+    def noted(fd: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{fd}").readlink())
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert blobs.put_if_absent(NAME, file(b"2")) is False
+    assert flushed[-1] == (tmp_path / "blobs" / NAME).parent
+
+
 def test_disk_copies_from_another_file_system(tmp_path):
     other = Path("/dev/shm")
     if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
