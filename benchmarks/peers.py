@@ -44,8 +44,9 @@ def _family(pid: int) -> list[int]:
 
 
 def _own_cpu(pid: int) -> float:
+    # Its own, and that of children it has waited for: storescp has one for each association.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(map(int, fields[11:15])) / TICKS
 
 
 def _status(pid: int, key: str) -> int:
