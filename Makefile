@@ -30,7 +30,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	sh tests/install-servers.sh
+	sh benchmarks/install-peers.sh
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script $(ARGS) || exit 1; done
 
 lock: $(VENV)/.dev
