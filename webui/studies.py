@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -143,8 +144,12 @@ class Studies:
         for finding in view.findings:
             if finding.segment and finding.segment.sop not in drawn:
                 drawn.add(finding.segment.sop)
-                sop = self._middle_of_segment(finding.segment.sop, finding.segment.number)
-                yield KeyImage(view.uid, finding.series, sop, finding.model, segmentation=finding.segment.sop)
+                # The segmentation may have been deleted since, and with it the reason for a picture.
+                with suppress(UnknownInstance):
+                    sop = self._middle_of_segment(finding.segment.sop, finding.segment.number)
+                    yield KeyImage(
+                        view.uid, finding.series, sop, finding.model, segmentation=finding.segment.sop
+                    )
         for finding in sorted(view.present, key=lambda each: -(each.score.value if each.score else 0)):
             caption = f"{finding.model}: {finding.code.meaning.lower()}"
             if finding.region:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from inference.findings import Code, Measurement, Score
-from inference.records import FindingRecord, Region
+from inference.records import FindingRecord, Region, SegmentReference
 from tests.storage.builders import SERIES, SOP, STUDY
 from webui.pages import number, picture, unit
 from webui.studies import KeyImage
@@ -88,6 +88,15 @@ def test_every_picture_of_a_study_page_is_there(web, store, services):
             answer = web.get(source.replace("&amp;", "&"))
             assert answer.status_code == 200, source
             assert answer.headers["Content-Type"].startswith("image/")
+
+
+def test_a_segmentation_that_was_deleted_leaves_a_page_without_its_picture(web, store, services):
+    store()
+    gone = SegmentReference("1.2.3.9", 1)
+    services.findings.replace_report(REPORT, [finding("lung", LUNG, presence="not stated", segment=gone)])
+    answer = web.get(f"/studies/{STUDY}")
+    assert answer.status_code == 200
+    assert "1.2.3.9" not in answer.text
 
 
 def test_an_unknown_study_is_a_404_that_says_so(web):
