@@ -19,7 +19,7 @@ from dicom_node.peers import Peer, Policy
 from dicom_node.query import Queries, negotiated
 from dicom_node.receiver import Receiver
 from dicom_node.retrieve import Retrieval
-from dicom_node.server import Connection, NodeServer, SharedContexts
+from dicom_node.server import Connection, NodeServer, SerialTls, SharedContexts
 from storage.archive import Archive
 from storage.instances import Origin
 from storage.spool import Spool
@@ -75,6 +75,8 @@ class Node:
         self._spool = spool
         self._address = (host, port)
         self._tls = tls
+        if tls:
+            tls.sslsocket_class = SerialTls
         self._policy = Policy(aet, require_called_aet, tuple(peers), require_known_peers, max_associations)
         self._contexts = SharedContexts(
             supported_contexts(private_sop_classes, patient_study_only=patient_study_only)

@@ -2,11 +2,12 @@
 
 import logging
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
 from socketserver import BaseServer
-from typing import Any
+from typing import Any, Self
 
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
@@ -26,6 +27,27 @@ class SharedContexts(list[Any]):
 
     def __deepcopy__(self, memo: object) -> "SharedContexts":
         return self
+
+
+class SerialTls(ssl.SSLSocket):
+    """A TLS connection that two threads read and write, which OpenSSL leaves to its users to order."""
+
+    _order: threading.Lock
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """As in `ssl`, which calls no initialiser of ours."""
+        connection = super().__new__(cls, *args, **options)
+        connection._order = threading.Lock()
+        return connection
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """As in `ssl`; who calls it knows that there is something to read."""
+        with self._order:
+            return super().recv_into(buffer, nbytes, flags)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        with self._order:
+            return super().send(data, flags)
 
 
 class NodeServer(ThreadedAssociationServer):  # type: ignore[misc] # the library ships no types

@@ -12,8 +12,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE
+from pynetdicom import AE, evt
+from pynetdicom.presentation import build_role
 
 from dicom_node import command
 from dicom_node.peers import Peer
@@ -414,6 +416,33 @@ def test_tls(start, archive, tmp_path, tls):
     with pytest.raises(AssociationFailed):
         associate(port)
     stalled.close()
+
+
+def test_retrieval_over_tls(start, archive, tmp_path, tls):
+    server, client, _ = tls
+    _, port = start(tls=server)
+    sets = [ct(StudyInstanceUID="1.2.3", PixelData=bytes(3 << 20)) for _ in range(5)]
+    send([saved(ds, tmp_path) for ds in sets], "127.0.0.1", port, "ISOCENTER", "TEST", tls=client)
+    got = []
+
+    def take(event):
+        got.append(event.request.AffectedSOPInstanceUID)
+        return 0
+
+    model = "1.2.840.10008.5.1.4.1.2.2.3"
+    entity = AE("TEST")
+    entity.add_requested_context(model)
+    entity.add_requested_context(CT, ExplicitVRLittleEndian)
+    options = {"ext_neg": [build_role(CT, scp_role=True)], "evt_handlers": [(evt.EVT_C_STORE, take)]}
+    assoc = entity.associate(
+        "127.0.0.1", port, ae_title="ISOCENTER", tls_args=(client, "127.0.0.1"), **options
+    )
+    asked = Dataset()
+    asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", "1.2.3"
+    statuses = [status.Status for status, _ in assoc.send_c_get(asked, model)]
+    assoc.release()
+    assert statuses == [0xFF00] * 4 + [0x0000]
+    assert sorted(got) == sorted(ds.SOPInstanceUID for ds in sets)
 
 
 def test_pynetdicom_aborts_and_others_go_on(port, archive):

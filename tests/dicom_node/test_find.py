@@ -11,7 +11,9 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from dicom_node.send import send
+from dicom_node import command
+from dicom_node.requestor import Requestor
+from dicom_node.send import VERIFICATION, send
 from dicom_node.status import FIND_FAILURES
 from storage.errors import StorageDown, StorageError
 from tests.dicom_node.builders import ct, saved
@@ -221,6 +223,26 @@ def test_request_without_a_level_is_refused(filled, ask):
     asked.PatientID = "A"
     (status,), _ = ask(filled, asked)
     assert (status.Status, "is none" in status.ErrorComment) == (0xA900, True)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"garbage", b"\x08\0\x52\0CS\xff\xff" + b"STUDY ", bytes(5000)])
+def test_identifier_that_is_no_data_set_is_refused_and_the_association_lives(port, garbage):
+    proposal = (STUDY_ROOT, ExplicitVRLittleEndian)
+    find = command._encode(
+        {
+            command.AFFECTED_SOP_CLASS_UID: STUDY_ROOT.encode() + b"\0" * (len(STUDY_ROOT) % 2),
+            command.COMMAND_FIELD: b"\x20\0",
+            command.MESSAGE_ID: b"\1\0",
+            command.PRIORITY: b"\0\0",
+            command.COMMAND_DATA_SET_TYPE: b"\1\0",
+        }
+    )
+    with Requestor(("127.0.0.1", port), "ISOCENTER", "TEST", [proposal, VERIFICATION]) as association:
+        association._send([command.p_data_tf(1, 3, find), command.p_data_tf(1, 2, garbage)])
+        answer = association._answer()
+        assert answer.status in {0xA900, 0xC000}
+        assert answer.reason
+        assert association.echo(VERIFICATION).status == 0
 
 
 def test_patient_study_only_is_an_option(start, ask):

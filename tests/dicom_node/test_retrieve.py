@@ -4,6 +4,7 @@ import logging
 import shutil
 import subprocess
 import threading
+import tracemalloc
 
 import imagecodecs
 import numpy as np
@@ -302,6 +303,52 @@ def test_peer_that_leaves_in_the_middle_hinders_nobody(port, big_study, study):
     assert get(port, keys("STUDY", StudyInstanceUID="1.2.3")).last.Status == 0x0000
 
 
+def test_node_that_stops_ends_a_retrieval_after_its_grace(start, big_study):
+    node, port = start()
+    stopping = threading.Event()
+
+    def take(_):
+        if not stopping.is_set():
+            stopping.set()
+            threading.Thread(target=node.stop, kwargs={"grace": 0.2}).start()
+        threading.Event().wait(0.1)
+        return 0
+
+    entity = AE("TEST")
+    entity.add_requested_context(STUDY_GET)
+    entity.add_requested_context(CT)
+    options = {"ext_neg": [build_role(CT, scp_role=True)], "evt_handlers": [(evt.EVT_C_STORE, take)]}
+    assoc = entity.associate("127.0.0.1", port, ae_title="ISOCENTER", **options)
+    responses = list(assoc.send_c_get(keys("STUDY", StudyInstanceUID="1.2.4"), STUDY_GET))
+    assert "Status" not in responses[-1][0]  # what pynetdicom gives for an association that was aborted
+
+
+@pytest.mark.parametrize("stored", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_big_instance_does_not_grow_memory(port, mover, free_port, tmp_path, stored):
+    ds = ct(stored, PixelData=bytes(64 << 20), Rows=4096, Columns=8192)
+    send([saved(ds, tmp_path)], "127.0.0.1", port, "ISOCENTER", "TEST")
+    # A process of its own, so that only our memory is traced.
+    storescp = [shutil.which("storescp"), "-aet", "SINK", "--ignore", "+xe", str(free_port)]
+    with subprocess.Popen(storescp) as server:
+        try:
+            await_echo(free_port)
+            tracemalloc.start()
+            status, _ = move(mover, keys("IMAGE", SOPInstanceUID=ds.SOPInstanceUID))[-1]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            server.terminate()
+    assert (status.Status, counts(status)) == (0x0000, (None, 1, 0, 0))
+    assert peak < 24 << 20
+
+
+def await_echo(port):
+    for _ in range(50):
+        if subprocess.run([shutil.which("echoscu"), "127.0.0.1", str(port)], check=False).returncode == 0:
+            return
+        threading.Event().wait(0.05)
+
+
 def test_dcmtk_gets_a_study(port, study, tmp_path):
     folder = tmp_path / "got"
     folder.mkdir()
@@ -494,14 +541,7 @@ def test_dcmtk_moves_to_storescp(mover, free_port, study, tmp_path):
     ]
     with subprocess.Popen(storescp) as server:
         try:
-            for _ in range(50):
-                if (
-                    subprocess.run(
-                        [shutil.which("echoscu"), "127.0.0.1", str(free_port)], check=False
-                    ).returncode
-                    == 0
-                ):
-                    break
+            await_echo(free_port)
             subprocess.run(moving, check=True, capture_output=True)
         finally:
             server.terminate()

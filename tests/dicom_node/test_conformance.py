@@ -1,0 +1,36 @@
+"""The conformance statement says what the node offers."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dicom_node.contexts import QUERY_CLASSES, STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
+from storage.transfer_syntax import TRANSFER_SYNTAXES
+
+TEXT = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
+
+
+def rows(title):
+    section = TEXT.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `([0-9.]+)` \| (.+) \|$", section, re.MULTILINE)
+
+
+def test_sop_classes_of_query_and_retrieval():
+    expected = [(uid, each.name + " (retired)" * each.retired) for uid, each in QUERY_CLASSES.items()]
+    assert rows("SOP classes of query and retrieval") == expected
+
+
+def test_storage_sop_classes():
+    assert [uid for uid, _ in rows("Storage SOP classes")] == list(STORAGE_SOP_CLASSES)
+
+
+def test_transfer_syntaxes():
+    expected = [(uid, TRANSFER_SYNTAXES[uid].name) for uid in STORAGE_TRANSFER_SYNTAXES]
+    assert rows("Transfer syntaxes of stored objects") == expected
+
+
+@pytest.mark.parametrize("service", ["find", "get", "move"])
+def test_services_of_the_query_classes(service):
+    assert any(each.service == service for each in QUERY_CLASSES.values())
+    assert f"(C-{service.upper()})" in TEXT
