@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from dicomweb.media_types import DICOM, OCTETS, Offer
+from dicomweb.media_types import DICOM, OCTETS, Offer, standard_name
 from storage.pixels.codecs import DECODERS, NATIVE
 from storage.pixels.encode import ENCODERS, JPEG_BASELINE
 from storage.transcode import EXPLICIT_VR_LITTLE_ENDIAN
@@ -38,7 +38,6 @@ def web_syntax(stored: str) -> str:
     return EXPLICIT_VR_LITTLE_ENDIAN if syntax.implicit or syntax.big_endian else stored
 
 
-@lru_cache(maxsize=256)
 def _encodings(stored: str) -> tuple[str, ...]:
     """The transfer syntaxes that stored frames can be brought into, the usual one of a media type first."""
     if stored not in NATIVE and stored not in DECODERS:
@@ -46,7 +45,8 @@ def _encodings(stored: str) -> tuple[str, ...]:
     return tuple(uid for uid in ENCODERS if uid != stored)
 
 
-def object_offers(stored: str, *, image: bool) -> list[Offer]:
+@lru_cache(maxsize=256)
+def object_offers(stored: str, *, image: bool) -> tuple[Offer, ...]:
     """The forms of one object, best first; an Accept that names no transfer syntax takes the first.
 
     Args:
@@ -59,7 +59,7 @@ def object_offers(stored: str, *, image: bool) -> list[Offer]:
     if image and not transfer_syntax(stored).deflated:
         # What is compressed with loss is another instance, with a UID of its own (PS3.3 C.7.6.1.1.5).
         syntaxes += [uid for uid in _encodings(stored) if uid != JPEG_BASELINE]
-    return [Offer(DICOM, syntax, multipart) for syntax in syntaxes for multipart in (True, False)]
+    return tuple(Offer(DICOM, syntax, multipart) for syntax in syntaxes for multipart in (True, False))
 
 
 def frame_type(stored: str) -> str:
@@ -88,10 +88,11 @@ _DEFAULTS = {
 
 def default_syntax(media: str) -> str:
     """The transfer syntax of bulk data of a media type that names none (PS3.18 table 8.7.3-5)."""
-    return _DEFAULTS.get(media, EXPLICIT_VR_LITTLE_ENDIAN)
+    return _DEFAULTS.get(standard_name(media), EXPLICIT_VR_LITTLE_ENDIAN)
 
 
-def frame_offers(stored: str, *, several: bool) -> list[Offer]:
+@lru_cache(maxsize=256)
+def frame_offers(stored: str, *, several: bool) -> tuple[Offer, ...]:
     """The forms of frames, best first: as stored, the same named octets, decoded, and encoded anew.
 
     Args:
@@ -105,4 +106,4 @@ def frame_offers(stored: str, *, several: bool) -> list[Offer]:
     pairs += [(media, uid) for uid in _encodings(stored) for media in (frame_type(uid), OCTETS)]
     shapes = [True] if several else [False, True]
     offers = [Offer(media, uid, multipart) for media, uid in pairs for multipart in shapes]
-    return list(dict.fromkeys(offers))
+    return tuple(dict.fromkeys(offers))

@@ -18,6 +18,12 @@ OCTETS = "application/octet-stream"
 ZIP = "application/zip"
 PROBLEM = "application/problem+json"
 
+_ALIASES = {
+    "image/x-dicom-rle": "image/dicom-rle",
+    "image/x-jls": "image/jls",
+    "image/j2c": "image/jp2",
+    "image/jhc": "image/jphc",
+}
 _MAX_HEADER = 8192
 _MAX_RANGES = 64
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -136,17 +142,22 @@ def weight(text: str) -> float:
     return min(max(value, 0.0), 1.0) if value == value else 1.0  # noqa: PLR0124 - not a number
 
 
+def standard_name(media: str) -> str:
+    """The name in PS3.18 of a media type that some clients call otherwise (8.7.3.3.2, note 3)."""
+    return _ALIASES.get(media, media)
+
+
 def _range_of(entry: MediaType) -> _Range:
     quality = weight(entry.parameters.get("q", "1"))
     syntax = entry.parameters.get("transfer-syntax") or None
     if entry.name == "multipart/related":
         inner = parse_media_type(entry.parameters.get("type", "*/*"))
-        return _Range(inner.name if inner else "*/*", True, syntax, quality)
+        return _Range(standard_name(inner.name) if inner else "*/*", True, syntax, quality)
     if entry.name == "*/*":
         return _Range("*/*", None, syntax, quality)
     if entry.name == "multipart/*":
         return _Range("*/*", True, syntax, quality)
-    return _Range(entry.name, False, syntax, quality)
+    return _Range(standard_name(entry.name), False, syntax, quality)
 
 
 class Accept:

@@ -117,7 +117,7 @@ def object_bytes(archive: Archive, instance: StoredInstance, wanted: str | None)
     if wanted is not None and is_encoded(instance, wanted):
         return encoded_object(archive, instance, wanted)
     syntax = transfer_syntax(instance.transfer_syntax)
-    if syntax.encapsulated:
+    if syntax.encapsulated and instance.number_of_frames:
         return decoded_object(archive, instance)
     return explicit_little_endian(archive.stream(instance), instance.size, syntax)
 
@@ -126,7 +126,7 @@ def _etag(instance: StoredInstance, offer: Offer) -> str:
     return f'"{instance.digest[:32]}-{instance.version}-{offer.transfer_syntax}"'
 
 
-def _offers(instance: StoredInstance) -> list[Offer]:
+def _offers(instance: StoredInstance) -> tuple[Offer, ...]:
     return object_offers(instance.transfer_syntax, image=bool(instance.number_of_frames))
 
 

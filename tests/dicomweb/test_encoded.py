@@ -64,6 +64,12 @@ def test_a_media_type_alone_means_its_usual_transfer_syntax(web, store, media, u
     assert frames(web, "1", media).headers["content-type"] == f"{media}; transfer-syntax={uid}"
 
 
+@pytest.mark.parametrize("accept", ["image/x-jls", 'multipart/related; type="image/x-jls"'])
+def test_older_names_of_media_types_are_understood(web, store, accept):
+    store(multiframe(1))
+    assert "image/jls" in frames(web, "1", accept).headers["content-type"]
+
+
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, "1.2.840.10008.1.2.1.99"])
 def test_all_native_forms_can_be_encoded(web, store, syntax):
     pixels = np.arange(24).astype(">u2" if syntax == ExplicitVRBigEndian else "<u2").tobytes()
@@ -158,6 +164,18 @@ def test_a_study_comes_encoded_but_for_what_is_no_image(web, store):
     found = parts(web.get("/studies/1.2", headers={"Accept": accept}))
     assert [kind.rpartition("=")[2] for kind, _ in found] == [f"{PREFIX}.201", "1.2.840.10008.1.2.1"]
     assert pydicom.dcmread(io.BytesIO(found[1][1])).SOPInstanceUID == "1.2.1.2"
+
+
+def test_what_is_no_image_leaves_its_compressed_transfer_syntax(web, store):
+    """Some writers keep the transfer syntax of the images for a report on them."""
+    report = image()
+    for keyword in ("PixelData", "Rows", "Columns"):
+        delattr(report, keyword)
+    store(part10(report, JPEGLSLossless))
+    accept = "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"
+    ds = pydicom.dcmread(io.BytesIO(web.get(INSTANCE, headers={"Accept": accept}).content))
+    assert ds.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert ds.SOPInstanceUID == "1.2.1.1"
 
 
 def test_objects_do_not_come_compressed_with_loss(web, store):

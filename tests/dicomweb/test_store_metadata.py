@@ -118,6 +118,8 @@ def test_octets_become_native_pixel_data(web, archive):
         ("image/jphc", "1.2.840.10008.1.2.4.201"),
         ("image/jxl", "1.2.840.10008.1.2.4.110"),
         ("image/dicom-rle", "1.2.840.10008.1.2.5"),
+        ("image/x-jls", "1.2.840.10008.1.2.4.80"),
+        ("image/j2c", "1.2.840.10008.1.2.4.90"),
         (f"{OCTETS}; transfer-syntax=1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.90"),
     ],
 )
@@ -341,16 +343,11 @@ def without_addresses(data_set: dict) -> dict:
     return {tag: plain(each) for tag, each in data_set.items() if tag != "00080005"}
 
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["vr", "Value", "InlineBinary", "BulkDataURI", "00080018"]), inner, max_size=3
-        )
-    ),
-    max_leaves=8,
-)
+NAMES_IN_JSON = st.sampled_from(["vr", "Value", "InlineBinary", "BulkDataURI", "00080018"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+LISTS = SCALARS | st.lists(SCALARS, max_size=3)
+OBJECTS = LISTS | st.dictionaries(NAMES_IN_JSON, LISTS, max_size=3)
+JSON_VALUES = OBJECTS | st.lists(OBJECTS, max_size=2) | st.dictionaries(NAMES_IN_JSON, OBJECTS, max_size=3)
 EVERYTHING = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
