@@ -162,10 +162,15 @@ class Node:
         return channel
 
     def _ended(self, assoc: Any, how: str) -> None:
-        with self._lock:
-            active = self._active.pop(assoc, None)
-        if active:
+        active = self._snapshot().get(assoc)
+        if active is None:
+            return
+        try:
             active[0].close(how)
+        finally:
+            # Only now, because `stop` waits for the end of the delivery.
+            with self._lock:
+                del self._active[assoc]
 
 
 def _extended(event: Event) -> dict[str, bytes]:

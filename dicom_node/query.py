@@ -78,8 +78,8 @@ class Queries:
 
     def _find(self, request: Request, model: QueryClass) -> None:
         last = self._answered(request, model)
-        if last.reason:
-            log.warning("%s: C-FIND fails with 0x%04X: %s", self._channel.peer, last.status, last.reason)
+        how = logging.WARNING if last.reason else logging.INFO
+        log.log(how, "%s: C-FIND ends with 0x%04X %s", self._channel.peer, last.status, last.reason)
         request.respond(command.C_FIND_RSP, last)
 
     def _answered(self, request: Request, model: QueryClass) -> Answer:

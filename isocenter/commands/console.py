@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 WIDTH_OF_FILES = 140
 
@@ -20,9 +20,10 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """A table on standard output; cells never carry markup."""
+    """A table on standard output; cells never carry markup, and are folded rather than cut."""
+    folded = (Column(name, overflow="fold") for name in columns)
     table = Table(
-        *columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        *folded, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
     )
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))

@@ -136,6 +136,14 @@ def test_command_find(filled, run):
     assert (code, "Nonsense is no attribute" in told) == (1, True)
 
 
+def test_command_find_shows_uids_as_a_whole(filled, run, tmp_path):
+    ds = ct(StudyDescription="A description that takes a lot of room in its line")
+    send([saved(ds, tmp_path)], "127.0.0.1", filled, "ISOCENTER", "TEST")
+    _, told = run(filled, "find", f"StudyInstanceUID={ds.StudyInstanceUID}")
+    assert "…" not in told
+    assert ds.StudyInstanceUID[:20] in told
+
+
 def test_command_get(filled, run, tmp_path):
     folder = tmp_path / "got"
     assert run(filled, "get", str(folder), "--study", "1.2.3", "--series", "1.2.3.1") == (
