@@ -1,6 +1,7 @@
 """What every long-running command shares: logging, one ready line, a stop that finishes what was begun."""
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -25,6 +26,9 @@ def configure_logging(level: str) -> None:
 
 def say_ready(**facts: str) -> None:
     """Print `ready key=value …`, the line that supervisors and scripts wait for."""
+    # What is loaded now stays: collections need not look at it again.
+    gc.collect()
+    gc.freeze()
     words = [f"{key}={value}" for key, value in facts.items()]
     print("ready", *words, flush=True)  # noqa: T201 - standard output is where it is waited for
 
