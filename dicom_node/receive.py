@@ -25,6 +25,7 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.messages import Messages
 from dicom_node.pdus import P_DATA_TF, Fragment, Malformed, PduStream
+from dicom_node.receiver import RELEASED
 from dicom_node.waking import Wake, WakingQueue
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ _LINGER = 2.0
 _ESTABLISHED, _AWAITING_CLOSE = "Sta6", "Sta13"
 _CLOSED, _INVALID = "Evt17", "Evt19"
 _ENDINGS = {
-    "Evt12": "released",
+    "Evt12": RELEASED,
     "Evt16": "aborted by the peer",
     _CLOSED: "lost",
     _INVALID: "aborted for a protocol error",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RELEASED = "released"
+
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
@@ -167,6 +169,8 @@ class Receiver:
         """End the delivery and log one line; what was not ended is dropped."""
         unfinished = ", one unfinished instance dropped" if self._incoming else ""
         self._drop()
+        if self._delivery and how != RELEASED:
+            self._delivery.break_off()
         self._open.close()
         log.info(
             "association %s: %s at %s to %s: %d stored, %d refused, %.1f MB in %.1f s%s",

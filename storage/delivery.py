@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 class Delivery:
     """A context manager; leaving it writes one `delivery.ended` event for each series it touched.
 
+    A delivery that was broken off has no end: whoever waits for all of a series waits for a quiet time.
     Instances may come from several threads.
     """
 
@@ -43,6 +44,10 @@ class Delivery:
     def ingest_many(self, files: Iterable[SpoolFile]) -> list[Outcome]:
         """Store files, several at a time; one outcome for each, in order."""
         return self._ingest.several_at_once(self._outcome, files)
+
+    def break_off(self) -> None:
+        """The sender is gone, perhaps in the middle of a series; what was accepted stays accepted."""
+        self._touched.clear()
 
     def _outcome(self, file: SpoolFile) -> Outcome:
         header = None

@@ -157,9 +157,9 @@ def test_peer_that_leaves_within_an_instance_leaves_nothing_half_stored(port, ar
         association.abort()
     else:
         association._socket.close()
-    eventually(lambda: ended(archive))
-    assert spooled(spool) == []
+    eventually(lambda: spooled(spool) == [])
     assert archive.instance(whole.SOPInstanceUID)
+    assert ended(archive) == []  # perhaps not all of the series came: it has to wait for a quiet time
     with pytest.raises(UnknownInstance):
         archive.instance(half.SOPInstanceUID)
 
@@ -190,7 +190,7 @@ def test_stop_aborts_who_does_not_end_and_keeps_what_was_acknowledged(start, arc
         association._answer()
     association._socket.close()
     assert archive.instance(stored.SOPInstanceUID)
-    assert (len(ended(archive)), spooled(spool)) == (1, [])
+    assert (ended(archive), spooled(spool)) == ([], [])
 
 
 def test_stop_before_start_and_twice_is_harmless(start):
