@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from json import JSONEncoder
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +11,7 @@ from typing import Any, BinaryIO
 from storage.encoding import Buffer, encoding_of
 from storage.errors import InvalidInstance
 from storage.frames import FrameFinder
-from storage.instances import InstanceKey, checked_uid
+from storage.instances import InstanceKey, StoredInstance, checked_uid
 from storage.layout import Layout
 from storage.part10 import FileMeta, digest_of, inflated, mapped, read_meta
 from storage.transfer_syntax import known, transfer_syntax
@@ -43,6 +44,20 @@ class Header:
     layout: Layout
     warnings: tuple[str, ...]
     """What is wrong in the file, and was read all the same; each names its tag."""
+
+    def stored_as(self, blob: str, version: int, stored_at: datetime) -> StoredInstance:
+        """The instance that this header is of, once its bytes are the blob `blob`."""
+        return StoredInstance(
+            key=self.key,
+            sop_class=self.sop_class,
+            transfer_syntax=self.transfer_syntax,
+            size=self.size,
+            digest=self.digest,
+            blob=blob,
+            version=version,
+            stored_at=stored_at,
+            number_of_frames=self.layout.number_of_frames,
+        )
 
 
 def read_header(path: Path) -> Header:

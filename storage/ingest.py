@@ -107,17 +107,7 @@ class Ingest:
         while not (self._blobs.put_if_absent(blob, file.path) or self._holds(blob, file)):
             version += 1
             blob = Place(header.key, version).blob
-        return StoredInstance(
-            key=header.key,
-            sop_class=header.sop_class,
-            transfer_syntax=header.transfer_syntax,
-            size=header.size,
-            digest=header.digest,
-            blob=blob,
-            version=version,
-            stored_at=datetime.now(UTC),
-            number_of_frames=header.layout.number_of_frames,
-        )
+        return header.stored_as(blob, version, datetime.now(UTC))
 
     def _holds(self, blob: str, file: SpoolFile) -> bool:
         """The blob was left by somebody who died before he wrote the row, or the same comes twice at once."""

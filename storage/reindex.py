@@ -7,8 +7,8 @@ from itertools import groupby, islice
 
 from storage.errors import InvalidInstance, UnknownInstance
 from storage.header import Header, read_header
-from storage.instances import Origin, StoredInstance
-from storage.places import QUARANTINE, STUDIES, Place, place_of, quarantined
+from storage.instances import Origin
+from storage.places import QUARANTINE, STUDIES, place_of, quarantined
 from storage.ports import Blobs, BlobStat
 from storage.spool import Spool
 from storage.sql.index import Added, Burnt, Entry, SqlIndex
@@ -103,21 +103,8 @@ def _entry(blobs: Blobs, spool: Spool, found: BlobStat) -> Entry | tuple[str, st
         return found.name, str(error)
     if header.key != place.key:
         return found.name, f"holds SOPInstanceUID {header.key.sop} of another place"
-    return Entry(header, _instance(header, place, found), _ORIGIN, None, "place")
-
-
-def _instance(header: Header, place: Place, found: BlobStat) -> StoredInstance:
-    return StoredInstance(
-        key=header.key,
-        sop_class=header.sop_class,
-        transfer_syntax=header.transfer_syntax,
-        size=header.size,
-        digest=header.digest,
-        blob=found.name,
-        version=place.version,
-        stored_at=datetime.fromtimestamp(found.modified, UTC),
-        number_of_frames=header.layout.number_of_frames,
-    )
+    stored_at = datetime.fromtimestamp(found.modified, UTC)
+    return Entry(header, header.stored_as(found.name, place.version, stored_at), _ORIGIN, None, "place")
 
 
 def _add(index: SqlIndex, entries: list[Entry]) -> Reindexed:

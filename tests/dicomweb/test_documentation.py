@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from dicomweb.store_response import CANNOT_UNDERSTAND, FAILURE_REASONS, OTHER_ST
 from storage.pixels.encode import ENCODERS, JPEG_BASELINE
 from storage.transfer_syntax import known
 from tests.dicomweb.builders import part10
+from tests.support.programs import needs
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_every_failure_reason_is_listed(page):
     assert listed == {*FAILURE_REASONS.values(), CANNOT_UNDERSTAND, OTHER_STUDY}
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@needs("curl")
 def test_the_curl_recipe_works(page, web, tmp_path):
     (tmp_path / "image.dcm").write_bytes(part10())
     store, *others = (line for line in block(page, "curl", "sh").splitlines() if "--data-binary" in line)

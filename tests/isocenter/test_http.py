@@ -8,7 +8,6 @@ from tests.isocenter.conftest import store_ct, web_of
 def test_ready_says_which_part_does_not_answer(services, web, monkeypatch):
     assert web.get("/healthz").text == "alive\n"
     assert web.get("/readyz").json() == {"ready": True}
-    (services.settings.objects_dir).chmod(0o500)
     services.settings.objects_dir.rename(services.settings.objects_dir.with_name("gone"))
     services.settings.objects_dir.write_text("a file where the folder was")
     answer = web.get("/readyz")

@@ -26,7 +26,7 @@ class Triggers:
         return []
 
 
-def test_due_work_is_hinted_once_until_it_is_taken(monkeypatch):
+def test_due_work_is_hinted_once_until_it_is_taken():
     work, hinted = Work(), []
     planner = Scheduler(Triggers(), work, hinted.append)
     work.waiting = ["a", "b"]

@@ -1,7 +1,6 @@
 """The grayscale pipeline against DCMTK and against the formulas of PS3.3 C.11."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -21,9 +20,10 @@ from storage.pixels.grayscale import (
     windows,
 )
 from tests.storage.pixel_files import Files, dcmtk_picture, image, written
+from tests.support.programs import needs
 
 RAMP = np.arange(4096, dtype="u2").reshape(64, 64)
-needs_dcmtk = pytest.mark.skipif(shutil.which("dcmj2pnm") is None, reason="DCMTK is not installed")
+needs_dcmtk = needs("dcmj2pnm")
 
 
 def element(value, vr="DS"):

@@ -1,6 +1,5 @@
 """Every frame of the test material is decoded and shown as DCMTK shows it, or refused with its reason."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from storage.pixels.decode import decode_frame, read_attributes
 from storage.pixels.errors import UndecodablePixels
 from storage.pixels.grayscale import Window
 from tests.storage.pixel_files import Files, dcmtk_picture
+from tests.support.programs import needs
 
 FOLDERS = (
     "charset",
@@ -76,7 +76,7 @@ def options_for(picture: np.ndarray, header: dict) -> list[str]:
     return ["+Wm"]
 
 
-@pytest.mark.skipif(shutil.which("dcmj2pnm") is None, reason="DCMTK is not installed")
+@needs("dcmj2pnm")
 @pytest.mark.parametrize("folder", [*FOLDERS, *MORE_FOLDERS])
 def test_pictures_equal_those_of_dcmtk(test_data, tmp_path, folder):
     compared, without, refused = 0, set(), []
