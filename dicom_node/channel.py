@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
+from pynetdicom.pdu_primitives import A_RELEASE
 
 from dicom_node.fragments import command_pdus, data_set_pdus, fragment_size
 from dicom_node.status import Answer
@@ -41,6 +42,7 @@ class Channel:
         assoc.dul.socket.send = self._send_locked
         self.busy = False
         """Something is being served."""
+        self._last_id = 0
 
     @property
     def timeout(self) -> float:
@@ -101,20 +103,43 @@ class Channel:
         """The request was answered for good."""
         self._assoc.dimse.cancel_req.pop(message_id, None)
 
+    def is_leaving(self) -> bool:
+        """The peer wants to release the association, or it has ended."""
+        return self.has_ended() or isinstance(self._assoc.dul.peek_next_pdu(), A_RELEASE)
+
+    def next_message_id(self) -> int:
+        """Of a request of ours (PS3.7 9.1)."""
+        self._last_id = self._last_id % 0xFFFF + 1
+        return self._last_id
+
     def store_answer(self, message_id: int) -> Answer:
         """The peer's answer to a C-STORE of ours. Raises `PeerGone`, also when it is silent for too long."""
+        return self._answer(C_STORE, message_id)
+
+    def report_answer(self, message_id: int) -> Answer:
+        """The peer's answer to an N-EVENT-REPORT of ours. Raises as `store_answer`."""
+        return self._answer(N_EVENT_REPORT, message_id)
+
+    def _answer(self, kind: type[Any], message_id: int) -> Answer:
         deadline = time.monotonic() + self._timeout
-        while True:
-            while not self._assoc.dimse.msg_queue.empty():
-                _, message = self._assoc.dimse.get_msg(block=False)
-                if isinstance(message, C_STORE) and message.MessageIDBeingRespondedTo == message_id:
-                    return Answer(message.Status, str(message.ErrorComment or ""))
-            if self.has_ended():
-                raise PeerGone("the association ended in the middle of a sub-operation")
-            if time.monotonic() > deadline:
-                raise PeerGone(f"no answer to a sub-operation within {self._timeout:g} s")
-            self._assoc.dul.woken.wait(_TICK)
-            self._assoc.dul.woken.clear()
+        # What the peer asks meanwhile is served afterwards.
+        others: list[Any] = []
+        try:
+            while True:
+                while not self._assoc.dimse.msg_queue.empty():
+                    item = self._assoc.dimse.msg_queue.get(block=False)
+                    if isinstance(item[1], kind) and item[1].MessageIDBeingRespondedTo == message_id:
+                        return Answer(item[1].Status, str(getattr(item[1], "ErrorComment", None) or ""))
+                    others.append(item)
+                if self.has_ended():
+                    raise PeerGone("the association ended before the peer's answer")
+                if time.monotonic() > deadline:
+                    raise PeerGone(f"no answer of the peer within {self._timeout:g} s")
+                self._assoc.dul.woken.wait(_TICK)
+                self._assoc.dul.woken.clear()
+        finally:
+            for item in others:
+                self._assoc.dimse.msg_queue.put(item)
 
     def abort(self) -> None:
         """End the association at once."""

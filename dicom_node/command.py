@@ -1,4 +1,4 @@
-"""Command sets of the DIMSE-C services (PS3.7 9.3): always Implicit VR Little Endian (PS3.7 6.3.1)."""
+"""Command sets of the DIMSE services (PS3.7 9.3, 10.3): always Implicit VR Little Endian (PS3.7 6.3.1)."""
 
 import struct
 from collections.abc import Mapping
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from dicom_node.pdus import P_DATA_TF
 from dicom_node.status import Answer
 
-AFFECTED_SOP_CLASS_UID = 0x0002
+AFFECTED_SOP_CLASS_UID, REQUESTED_SOP_CLASS_UID = 0x0002, 0x0003
 COMMAND_FIELD = 0x0100
 MESSAGE_ID = 0x0110
 MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
 PRIORITY = 0x0700
 COMMAND_DATA_SET_TYPE = 0x0800
 STATUS = 0x0900
-ERROR_COMMENT = 0x0902
-AFFECTED_SOP_INSTANCE_UID = 0x1000
+ERROR_COMMENT, ERROR_ID = 0x0902, 0x0903
+AFFECTED_SOP_INSTANCE_UID, REQUESTED_SOP_INSTANCE_UID = 0x1000, 0x1001
+EVENT_TYPE_ID, ATTRIBUTE_IDENTIFIER_LIST, ACTION_TYPE_ID = 0x1002, 0x1005, 0x1008
 REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023
 MOVE_ORIGINATOR_AE_TITLE = 0x1030
 MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
@@ -23,6 +24,8 @@ MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_GET_RSP, C_FIND_RSP, C_MOVE_RSP = 0x8010, 0x8020, 0x8021
 C_ECHO_RQ = 0x0030
+N_EVENT_REPORT_RQ, N_ACTION_RQ, N_CREATE_RQ = 0x0100, 0x0130, 0x0140
+N_GET_RSP, N_SET_RSP, N_ACTION_RSP, N_CREATE_RSP = 0x8110, 0x8120, 0x8130, 0x8140
 NO_DATA_SET = 0x0101
 _DATA_SET = 0x0001
 MEDIUM = 0x0000
@@ -171,6 +174,51 @@ def c_echo_rq(message_id: int) -> bytes:
             COMMAND_FIELD: _us(C_ECHO_RQ),
             MESSAGE_ID: _us(message_id),
             COMMAND_DATA_SET_TYPE: _us(NO_DATA_SET),
+        }
+    )
+
+
+def normalized_rsp(
+    field: int, message_id: int, sop_class: str, sop: str, answer: Answer, *, data_set: bool = False
+) -> bytes:
+    """A response of N-GET, N-SET, N-ACTION or N-CREATE (PS3.7 10.3).
+
+    Args:
+        field: `N_GET_RSP`, …
+        message_id: of the request.
+        sop_class: of the instance that was operated on.
+        sop: its SOP Instance UID.
+        answer: status, and what else the response tells of a failure or warning.
+        data_set: a data set follows.
+    """
+    comment = {ERROR_COMMENT: _padded(answer.comment(sop), b" ")} if answer.reason else {}
+    error_id = {ERROR_ID: _us(answer.error_id)} if answer.error_id else {}
+    tags = b"".join(struct.pack("<HH", int(tag[:4], 16), int(tag[4:], 16)) for tag in answer.attributes)
+    return _encode(
+        {
+            AFFECTED_SOP_CLASS_UID: _uid(sop_class),
+            COMMAND_FIELD: _us(field),
+            MESSAGE_ID_BEING_RESPONDED_TO: _us(message_id),
+            COMMAND_DATA_SET_TYPE: _us(_DATA_SET if data_set else NO_DATA_SET),
+            STATUS: _us(answer.status),
+            **comment,
+            **error_id,
+            AFFECTED_SOP_INSTANCE_UID: _uid(sop),
+            **({ATTRIBUTE_IDENTIFIER_LIST: tags} if tags else {}),
+        }
+    )
+
+
+def n_event_report_rq(message_id: int, sop_class: str, sop: str, event_type: int) -> bytes:
+    """PS3.7 Table 10.3-1; a data set with the Event Information follows."""
+    return _encode(
+        {
+            AFFECTED_SOP_CLASS_UID: _uid(sop_class),
+            COMMAND_FIELD: _us(N_EVENT_REPORT_RQ),
+            MESSAGE_ID: _us(message_id),
+            COMMAND_DATA_SET_TYPE: _us(_DATA_SET),
+            AFFECTED_SOP_INSTANCE_UID: _uid(sop),
+            EVENT_TYPE_ID: _us(event_type),
         }
     )
 

@@ -109,18 +109,19 @@ def _storage_context(uid: str) -> PresentationContext:
 
 
 def supported_contexts(
-    private_sop_classes: Iterable[str] = (), *, patient_study_only: bool = False
+    private_sop_classes: Iterable[str] = (), *, patient_study_only: bool = False, further: Iterable[str] = ()
 ) -> list[PresentationContext]:
     """The presentation contexts of the node as an acceptor: verification, storage, query and retrieval.
 
     Args:
         private_sop_classes: UIDs to be stored beyond those of the standard.
         patient_study_only: accept the retired Patient/Study Only information model as well.
+        further: SOP classes of other services.
     """
     storage = sorted({*STORAGE_SOP_CLASSES, *private_sop_classes})
     queries = [uid for uid, each in QUERY_CLASSES.items() if patient_study_only or not each.retired]
     return [
         build_context(Verification, list(_VERIFICATION_TRANSFER_SYNTAXES)),
         *(_storage_context(uid) for uid in storage),
-        *(build_context(uid, list(QUERY_TRANSFER_SYNTAXES)) for uid in queries),
+        *(build_context(uid, list(QUERY_TRANSFER_SYNTAXES)) for uid in (*queries, *further)),
     ]

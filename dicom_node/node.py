@@ -5,18 +5,20 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
-from dicom_node.channel import Channel
+from dicom_node.channel import Channel, PeerGone
 from dicom_node.contexts import supported_contexts
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.normalized import NormalizedService, NormalizedServices
 from dicom_node.peers import Peer, Policy
-from dicom_node.query import Queries, negotiated
+from dicom_node.query import Queries, Worklist, negotiated
 from dicom_node.receiver import Receiver
 from dicom_node.retrieve import Retrieval
 from dicom_node.server import Connection, NodeServer, SerialTls, SharedContexts
@@ -51,6 +53,8 @@ class Node:
         max_associations: int = 64,
         private_sop_classes: Iterable[str] = (),
         patient_study_only: bool = False,
+        services: Sequence[NormalizedService] = (),
+        worklists: Sequence[Worklist] = (),
         tls: ssl.SSLContext | None = None,
         timeout: float = 60,
     ) -> None:
@@ -68,6 +72,8 @@ class Node:
             max_associations: more at once are refused for the moment.
             private_sop_classes: UIDs of SOP classes beyond the standard's that are stored.
             patient_study_only: offer the retired Patient/Study Only information model.
+            services: further ones, by DIMSE-N.
+            worklists: further ones to search, by C-FIND.
             tls: listen with TLS.
             timeout: seconds a peer may be silent.
         """
@@ -78,8 +84,14 @@ class Node:
         if tls:
             tls.sslsocket_class = SerialTls
         self._policy = Policy(aet, require_called_aet, tuple(peers), require_known_peers, max_associations)
+        self._services, self._worklists = tuple(services), tuple(worklists)
+        further = [uid for each in services for uid in each.sop_classes]
         self._contexts = SharedContexts(
-            supported_contexts(private_sop_classes, patient_study_only=patient_study_only)
+            supported_contexts(
+                private_sop_classes,
+                patient_study_only=patient_study_only,
+                further=[*further, *(each.sop_class for each in worklists)],
+            )
         )
         self._entity = _entity(aet, timeout)
         self._server: NodeServer | None = None
@@ -144,19 +156,22 @@ class Node:
         assoc.kill()
 
     def _serving(self, assoc: Any) -> Channel:
-        """Let queries of this association be answered here, and the rest by pynetdicom."""
+        """Let requests of this association be answered here, and C-ECHO by pynetdicom."""
         channel = Channel(assoc, self._timeout)
         retrieval = Retrieval(
             self._archive, self._spool, channel, aet=self._policy.aet, peers=self._policy.peers
         )
-        queries = Queries(self._archive, self._policy.aet, channel, retrieval)
+        queries = Queries(self._archive, self._policy.aet, channel, retrieval, self._worklists)
+        servers = (queries, NormalizedServices(self._services, channel))
         otherwise = assoc._serve_request  # noqa: SLF001
 
         def serve(primitive: Any, context_id: int) -> None:
-            if queries.takes(primitive):
-                queries.serve(primitive, context_id, assoc._accepted_cx[context_id])  # noqa: SLF001
-            else:
-                otherwise(primitive, context_id)
+            for server in servers:
+                if server.takes(primitive):
+                    with _serving(channel):
+                        server.serve(primitive, context_id, assoc._accepted_cx[context_id])  # noqa: SLF001
+                    return
+            otherwise(primitive, context_id)
 
         assoc._serve_request = serve  # noqa: SLF001
         return channel
@@ -171,6 +186,22 @@ class Node:
             # Only now, because `stop` waits for the end of the delivery.
             with self._lock:
                 del self._active[assoc]
+
+
+@contextmanager
+def _serving(channel: Channel) -> Iterator[None]:
+    """One request is served; what the peer or we do wrong meanwhile ends its association alone."""
+    channel.busy = True
+    try:
+        yield
+    except PeerGone as error:
+        log.warning("%s: left without its answer: %s", channel.peer, error)
+        channel.abort()
+    except Exception:
+        log.exception("request of %s", channel.peer)
+        channel.abort()
+    finally:
+        channel.busy = False
 
 
 def _extended(event: Event) -> dict[str, bytes]:

@@ -1,7 +1,8 @@
 """Query and retrieval as an SCP: requests to responses, whatever happens meanwhile."""
 
 import logging
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from pynetdicom.dimse_primitives import C_FIND, C_GET, C_MOVE
 
@@ -9,6 +10,7 @@ from dicom_node import command
 from dicom_node.channel import Channel, PeerGone
 from dicom_node.contexts import QUERY_CLASSES, QueryClass
 from dicom_node.find import Find, WrongLevel
+from dicom_node.identifier import Attributes, Identifier
 from dicom_node.request import Request
 from dicom_node.retrieve import Retrieval
 from dicom_node.status import (
@@ -34,39 +36,63 @@ _FUZZY = 2
 """Byte of the application information in which fuzzy matching is asked for (PS3.4 C.5.1.1.1)."""
 
 
+class Search(Protocol):
+    """One C-FIND."""
+
+    @property
+    def pending(self) -> int:
+        """The status of each answer."""
+
+    def answers(self) -> Iterator[Attributes]:
+        """Identifiers of the responses. Raises `StorageError`."""
+
+
+class Worklist(Protocol):
+    """What is searched by C-FIND beside the archive (PS3.4 K)."""
+
+    @property
+    def sop_class(self) -> str:
+        """UID."""
+
+    def search(self, identifier: Identifier, *, fuzzy: bool) -> Search:
+        """Read the request. Raises `InvalidQuery`."""
+
+
 class Queries:
     """Serves the requests of one association."""
 
-    def __init__(self, archive: Archive, aet: str, channel: Channel, retrieval: Retrieval) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        aet: str,
+        channel: Channel,
+        retrieval: Retrieval,
+        worklists: Sequence[Worklist] = (),
+    ) -> None:
         self._archive = archive
         self._retrieval = retrieval
         self._aet = aet
         self._channel = channel
+        self._worklists = {each.sop_class: each for each in worklists}
 
     def takes(self, primitive: Any) -> bool:
         """It is a request that is served here."""
         return isinstance(primitive, C_FIND | C_GET | C_MOVE) and bool(primitive.is_valid_request)
 
     def serve(self, primitive: Any, context_id: int, context: Any) -> None:
-        """Answer one request to its end; nothing is raised for what the peer or the archive does."""
+        """Answer one request to its end. Raises `PeerGone`."""
         request = Request(self._channel, primitive, context_id, str(context.transfer_syntax[0]))
-        self._channel.busy = True
         try:
             self._serve(request, primitive)
-        except PeerGone as error:
-            log.warning("%s: left without its answer: %s", self._channel.peer, error)
-            self._channel.abort()
-        except Exception:
-            log.exception("request of %s", self._channel.peer)
-            self._channel.abort()
         finally:
-            self._channel.busy = False
             self._channel.forget_cancel(request.message_id)
 
     def _serve(self, request: Request, primitive: Any) -> None:
         model = QUERY_CLASSES.get(request.sop_class)
         service, field = _SERVICES[type(primitive)]
-        if model is None or model.service != service:
+        if service == "find" and request.sop_class in self._worklists:
+            self._find(request, None)
+        elif model is None or model.service != service:
             reason = f"{request.sop_class} has no C-{service.upper()}"
             request.respond(field, Answer(SOP_CLASS_NOT_SUPPORTED, reason))
         elif service == "find":
@@ -76,18 +102,17 @@ class Queries:
         else:
             self._retrieval.move(request, model, str(primitive.MoveDestination).strip())
 
-    def _find(self, request: Request, model: QueryClass) -> None:
+    def _find(self, request: Request, model: QueryClass | None) -> None:
         last = self._answered(request, model)
         how = logging.WARNING if last.reason else logging.INFO
         log.log(how, "%s: C-FIND ends with 0x%04X %s", self._channel.peer, last.status, last.reason)
         request.respond(command.C_FIND_RSP, last)
 
-    def _answered(self, request: Request, model: QueryClass) -> Answer:
+    def _answered(self, request: Request, model: QueryClass | None) -> Answer:
         """Send all answers; what the last response says."""
         try:
             identifier = request.identifier()
-            fuzzy = self._fuzzy(request.sop_class)
-            search = Find(self._archive, self._aet, model, identifier, fuzzy=fuzzy)
+            search = self._search(request.sop_class, model, identifier)
             for each in search.answers():
                 if request.cancelled:
                     return Answer(CANCELLED)
@@ -103,6 +128,12 @@ class Queries:
             log.exception("C-FIND of %s", self._channel.peer)
             return Answer(CANNOT_UNDERSTAND, "internal error")
         return Answer(SUCCESS)
+
+    def _search(self, sop_class: str, model: QueryClass | None, identifier: Identifier) -> Search:
+        fuzzy = self._fuzzy(sop_class)
+        if model is None:
+            return self._worklists[sop_class].search(identifier, fuzzy=fuzzy)
+        return Find(self._archive, self._aet, model, identifier, fuzzy=fuzzy)
 
     def _fuzzy(self, sop_class: str) -> bool:
         asked = self._channel.extended_negotiation().get(sop_class, b"")

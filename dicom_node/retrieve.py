@@ -70,19 +70,18 @@ class _SameAssociation:
             for context in request.channel.contexts()
             if context.as_scu
         }
-        self._last_id = 0
 
     def accepts(self, proposal: Proposal) -> bool:
         return proposal in self._accepted
 
     def store(self, proposal: Proposal, sop: str, dataset: Iterable[bytes]) -> Answer:
-        self._last_id = self._last_id % 0xFFFF + 1
-        store_rq = command.c_store_rq(self._last_id, proposal[0], sop, priority=self._priority)
+        message_id = self._channel.next_message_id()
+        store_rq = command.c_store_rq(message_id, proposal[0], sop, priority=self._priority)
         try:
             self._channel.send(self._accepted[proposal], store_rq, data_set=dataset)
         except StorageError as error:
             raise PeerGone(f"instance {sop} breaks off: {error}") from error
-        return self._channel.store_answer(self._last_id)
+        return self._channel.store_answer(message_id)
 
 
 class _Peer:

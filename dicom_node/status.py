@@ -24,6 +24,21 @@ DUPLICATE = 0xC111
 PROCESSING_FAILURE = 0x0110
 """PS3.7 C.5.18: the peer is not at fault."""
 
+ATTRIBUTE_LIST_ERROR = 0x0107
+"""PS3.7 C.4.2: a warning, some attributes were left as they are."""
+INVALID_ATTRIBUTE_VALUE = 0x0106
+DUPLICATE_SOP_INSTANCE = 0x0111
+NO_SUCH_SOP_INSTANCE = 0x0112
+INVALID_ARGUMENT_VALUE = 0x0115
+INVALID_SOP_INSTANCE = 0x0117
+CLASS_INSTANCE_CONFLICT = 0x0119
+MISSING_ATTRIBUTE = 0x0120
+MISSING_ATTRIBUTE_VALUE = 0x0121
+NO_SUCH_ACTION = 0x0123
+UNRECOGNIZED_OPERATION = 0x0211
+RESOURCE_LIMITATION = 0x0213
+"""PS3.7 C.5."""
+
 UNABLE_TO_CALCULATE_MATCHES = 0xA701
 UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
 MOVE_DESTINATION_UNKNOWN = 0xA801
@@ -75,10 +90,14 @@ _MAX_COMMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status (0000,0900) of a C-STORE response, and the reason in full; empty for success."""
+    """Status (0000,0900) of a response, and the reason in full; empty for success."""
 
     status: int
     reason: str = ""
+    error_id: int = 0
+    """Error ID (0000,0903) of a DIMSE-N response, where the service has one."""
+    attributes: tuple[str, ...] = ()
+    """Tags for the Attribute Identifier List (0000,1005) of a DIMSE-N response."""
 
     @property
     def stored(self) -> bool:
