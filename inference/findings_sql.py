@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, exists, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, exists, insert, or_, select
 
 from inference.findings import Code, Score
-from inference.records import FindingRecord, ImageReference, Region, SegmentReference, code_of, measurement_of
+from inference.records import (
+    FindingRecord,
+    ImageReference,
+    SegmentReference,
+    code_of,
+    measurement_of,
+    region_of,
+)
 from inference.tables import findings, work_items
 from inference.workitems import State
 from storage.sql.engine import reading, writing
@@ -61,6 +68,17 @@ class SqlFindings:
 
 
 def _has_successor() -> ColumnElement[bool]:
+    """By what reports say of their predecessors, and by the work list.
+
+    The work list alone knows of a report that was begun before another and came after it; it is not rebuilt
+    from the objects, so that reports alone know after a reindex.
+    """
+    successor = findings.alias()
+    named = exists(select(1).where(successor.c.supersedes_uid == findings.c.result_uid))
+    return or_(named, _has_later_work())
+
+
+def _has_later_work() -> ColumnElement[bool]:
     mine, later = work_items.alias(), work_items.alias()
     return exists(
         select(1)
@@ -100,12 +118,13 @@ def _row(record: FindingRecord) -> dict[str, Any]:
         },
         "note": record.note,
         "flags": list(record.flags),
+        "supersedes_uid": record.supersedes,
     }
 
 
 def _record(row: RowMapping) -> FindingRecord:
     concept = code_of(row["score_concept"])
-    region, segment, image = row["region"], row["segment"], row["image"]
+    segment, image = row["segment"], row["image"]
     return FindingRecord(
         work_item=row["work_item_uid"],
         study=row["study_uid"],
@@ -121,9 +140,10 @@ def _record(row: RowMapping) -> FindingRecord:
         laterality=code_of(row["laterality"]),
         score=Score(row["score"], concept) if concept else None,
         measurements=tuple(measurement_of(value) for value in row["measurements"]),
-        region=Region(**{**region, "points": tuple(region["points"])}) if region else None,
+        region=region_of(row["region"]),
         segment=SegmentReference(**segment) if segment else None,
         image=ImageReference(**image) if image else None,
         note=row["note"],
         flags=tuple(row["flags"]),
+        supersedes=row["supersedes_uid"],
     )

@@ -6,7 +6,7 @@ from the report itself (`results.read_findings`) when the index is rebuilt.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from inference.findings import Code, Measurement, Presence, Score
 
@@ -15,13 +15,14 @@ from inference.findings import Code, Measurement, Presence, Score
 class Region:
     """Where on which frame: an SCOORD (PS3.3 C.18.6)."""
 
-    kind: Literal["point", "box"]
+    kind: Literal["point", "box", "polygon"]
     sop: str
     frame: int
     """From 1."""
     points: tuple[float, ...]
     """Column and row by turns, in pixels, 0.0 being the outer edge of the first: one pair for a point; left,
-    top, right, bottom for a box. Precision: float32, as GraphicData has."""
+    top, right, bottom for a box; the corners of a polygon, the first not repeated. Precision: float32, as
+    GraphicData has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,15 @@ class ImageReference:
 
 @dataclass(frozen=True, slots=True)
 class FindingRecord:
-    """One measurement group of one stored report."""
+    """One measurement group of one stored report, or what a person found that no model did."""
 
     work_item: str
+    """Empty for what a person found, as are `model` and `version`."""
     study: str
     series: str
     """Series Instance UID of the images."""
     result: str
-    """SOP Instance UID of the report."""
+    """SOP Instance UID of the report; empty where there is none yet."""
     model: str
     version: str
     key: str
@@ -69,6 +71,8 @@ class FindingRecord:
     note: str = ""
     flags: tuple[str, ...] = ()
     """Reasons for doubt that are shown wherever the finding is shown."""
+    supersedes: str | None = None
+    """SOP Instance UID of the report that its report supersedes."""
 
     def as_json(self) -> dict[str, object]:
         """Everything as values that `json.dumps` takes."""
@@ -84,3 +88,26 @@ def measurement_of(value: Mapping[str, object]) -> Measurement:
     """The measurement in a dictionary made by `asdict`."""
     codes = {name: code_of(value[name]) for name in ("concept", "unit", "derivation", "method")}  # type: ignore[arg-type]
     return Measurement(value=float(value["value"]), **codes)  # type: ignore[arg-type]
+
+
+def region_of(value: Mapping[str, Any] | None) -> Region | None:
+    """The region in a dictionary made by `asdict`."""
+    return Region(**{**value, "points": tuple(value["points"])}) if value else None
+
+
+def record_of(value: Mapping[str, Any]) -> FindingRecord:
+    """The record in a dictionary made by `as_json`."""
+    score, segment, image = value["score"], value["segment"], value["image"]
+    codes = {name: code_of(value[name]) for name in ("code", "site", "laterality")}
+    return FindingRecord(
+        **{
+            **value,
+            **codes,
+            "score": Score(score["value"], Code(**score["concept"])) if score else None,
+            "measurements": tuple(measurement_of(each) for each in value["measurements"]),
+            "region": region_of(value["region"]),
+            "segment": SegmentReference(**segment) if segment else None,
+            "image": ImageReference(**image) if image else None,
+            "flags": tuple(value["flags"]),
+        }
+    )

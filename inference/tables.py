@@ -1,6 +1,18 @@
-"""Tables of the work list, its findings, and the triggers; part of the one database and its one history."""
+"""Tables of the work list, its findings, their reviews, and the triggers, in the one database."""
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 from storage.sql.tables import BigId, UtcTime
 
@@ -75,9 +87,52 @@ findings = Table(
     Column("image", JSON(none_as_null=True)),
     Column("note", Text, nullable=False),
     Column("flags", JSON, nullable=False),
+    Column("supersedes_uid", String(UID_LENGTH)),  # SOP Instance UID of the report before this one
     Index("ix_findings_study", "study_uid"),
     Index("ix_findings_result", "result_uid"),
+    Index("ix_findings_supersedes", "supersedes_uid"),
     Index("ix_findings_code", "code_value", "presence", "score"),
+)
+
+# Rows are only ever added: an undo is a row too.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("study_uid", String(UID_LENGTH), nullable=False),
+    Column("tracking_uid", String(UID_LENGTH), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("undoes", BigId),
+    Column("reviewer_name", Text, nullable=False),
+    Column("reviewer_id", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("correction", JSON(none_as_null=True)),
+    Column("addition", JSON(none_as_null=True)),  # the finding, where a person added it
+    # What was judged, so that the figures of a model outlive its reports.
+    Column("result_uid", String(UID_LENGTH)),
+    Column("work_item_uid", String(UID_LENGTH)),
+    Column("model", String(64)),
+    Column("model_version", String(64)),
+    Column("object_uid", String(UID_LENGTH)),  # SOP Instance UID, where an object brought the review
+    Index("ix_reviews_study", "study_uid"),
+    Index("ix_reviews_model", "model", "model_version"),
+    Index("ix_reviews_object", "object_uid"),
+)
+
+signed_reports = Table(
+    "signed_reports",
+    metadata,
+    Column("sr_uid", String(UID_LENGTH), primary_key=True),
+    Column("study_uid", String(UID_LENGTH), nullable=False),
+    Column("series_uid", String(UID_LENGTH), nullable=False),
+    Column("reviewer_name", Text, nullable=False),
+    Column("reviewer_id", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("reviews", JSON, nullable=False),  # number of the review by tracking UID
+    Column("drafts", JSON, nullable=False),  # SOP Instance UIDs of the reports that were judged
+    Column("stored", Boolean, nullable=False),
+    Index("ix_signed_reports_study", "study_uid"),
 )
 
 trigger_cursors = Table(

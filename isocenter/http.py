@@ -22,6 +22,9 @@ from isocenter.metrics import registry_for
 from isocenter.services import Services
 from isocenter.settings import Settings
 from storage.errors import StorageError
+from webui.api.errors import add_review_errors
+from webui.api.reviewer import Identify
+from webui.api.reviews import reviews_router
 from webui.pages import pages_router, static_files
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,8 @@ SECURITY_HEADERS = {
 }
 DESCRIPTION = """DICOMweb (PS3.18) on a DICOM archive that runs AI models on what arrives.
 
-DICOMweb root: `/dicom-web`; WADO-URI: `/wado`; health: `/healthz`, `/readyz`; metrics: `/metrics`."""
+DICOMweb root: `/dicom-web`; WADO-URI: `/wado`; reviews: `/api`;
+health: `/healthz`, `/readyz`; metrics: `/metrics`."""
 
 
 def create_app(services: Services) -> FastAPI:
@@ -54,8 +58,10 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
     app.include_router(overlay_router(services.archive))
     app.include_router(pages_router(services.archive, services.work, services.findings, dicomweb=DICOMWEB))
+    app.include_router(reviews_router(services.reviews, Identify(settings.web.user_header)), prefix="/api")
     app.mount("/static", static_files())
     add_error_handlers(app)
+    add_review_errors(app)
     _add_health(app, services)
     app.add_middleware(SecurityHeaders)
     if settings.web.cors_origins:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from inference.findings_sql import SqlFindings
 from inference.pipeline import Pipeline
+from inference.reviewing import Reviews
+from inference.reviews_sql import SqlReviews
 from inference.triggers import Triggers
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
@@ -33,6 +35,7 @@ class Services:
     spool: Spool
     work: SqlWorkItems
     findings: SqlFindings
+    reviews: Reviews
     catalog: Catalog
 
     def triggers(self) -> Triggers:
@@ -93,6 +96,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             raise SettingsError("the database schema is of another version: run `isocenter migrate`")
         blobs, index = blobs_for(settings), SqlIndex(engine)
         archive = Archive(blobs, index, duplicates=settings.storage.duplicates)
+        findings = SqlFindings(engine)
         with closing(archive), closing(Spool(settings.spool_dir)) as spool:
             yield Services(
                 settings=settings,
@@ -101,7 +105,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 archive=archive,
                 spool=spool,
                 work=SqlWorkItems(engine),
-                findings=SqlFindings(engine),
+                findings=findings,
+                reviews=Reviews(archive, findings, SqlReviews(engine)),
                 catalog=catalog_for(settings),
             )
     finally:

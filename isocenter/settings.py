@@ -68,6 +68,8 @@ class WebSettings(Section):
     base_url: str = ""
     """What clients see in front of us, e.g. `https://pacs.example.org`; empty: the request's own host."""
     cors_origins: tuple[str, ...] = ()
+    user_header: str = ""
+    """Header in which a trusted reverse proxy puts who is logged in; empty: reviewers name themselves."""
 
     @field_validator("base_url")
     @classmethod

@@ -53,7 +53,16 @@ def _record(group: Dataset, sr: Dataset, series: str) -> FindingRecord:
         image=_image(items),
         note=next((text for text in comments if not text.startswith(FLAG)), ""),
         flags=tuple(text.removeprefix(FLAG) for text in comments if text.startswith(FLAG)),
+        supersedes=next(predecessors(sr), None),
     )
+
+
+def predecessors(sr: Dataset) -> Iterator[str]:
+    """SOP Instance UIDs of the documents that this one was made from (PS3.3 C.17.2.4)."""
+    for study in sr.get("PredecessorDocumentsSequence", ()):
+        for series in study.ReferencedSeriesSequence:
+            for document in series.ReferencedSOPSequence:
+                yield str(document.ReferencedSOPInstanceUID)
 
 
 def _groups(sr: Dataset) -> list[Dataset]:
