@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from dicomweb.media_types import DICOM, OCTETS, Offer, standard_name
 from storage.pixels.codecs import DECODERS, NATIVE
-from storage.pixels.encode import ENCODERS, JPEG_BASELINE
+from storage.pixels.encode import ENCODERS, LOSSY
 from storage.transcode import EXPLICIT_VR_LITTLE_ENDIAN
 from storage.transfer_syntax import transfer_syntax
 
@@ -58,7 +58,7 @@ def object_offers(stored: str, *, image: bool) -> tuple[Offer, ...]:
         syntaxes.append(EXPLICIT_VR_LITTLE_ENDIAN)
     if image and not transfer_syntax(stored).deflated:
         # What is compressed with loss is another instance, with a UID of its own (PS3.3 C.7.6.1.1.5).
-        syntaxes += [uid for uid in _encodings(stored) if uid != JPEG_BASELINE]
+        syntaxes += [uid for uid in _encodings(stored) if uid not in LOSSY]
     return tuple(Offer(DICOM, syntax, multipart) for syntax in syntaxes for multipart in (True, False))
 
 

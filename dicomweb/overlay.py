@@ -12,9 +12,10 @@ import numpy.typing as npt
 from fastapi import APIRouter, Path, Query, Response
 from PIL import Image, ImageDraw
 
+from dicomweb.pictures import encode
 from dicomweb.problems import BadRequest, NotAcceptable, NotFound
-from dicomweb.rendered import encode, picture, pixel_aspect
-from dicomweb.rendered_routes import parse_window
+from dicomweb.rendered import DEFAULT_QUALITY, picture, pixel_aspect
+from dicomweb.rendered_parameters import parse_window
 from dicomweb.scaling import Picture, Viewport, fit
 from storage.archive import Archive
 from storage.instances import StoredInstance
@@ -79,8 +80,8 @@ def overlay(
         segmentation: whose segments are drawn, where they lie on this slice; each in its colour of `COLOURS`.
         frame: frame number of the image, 1-based.
         marks: circles with their labels.
-        window: as in `render`.
-        viewport: as in `render`.
+        window: as in `Look`.
+        viewport: as in `Look`.
         media_type: a key of `ENCODERS`.
 
     Raises:
@@ -94,7 +95,8 @@ def overlay(
         shown = with_masks(shown, masks)
     if marks:
         shown = with_marks(shown, marks)
-    return encode(fit(shown, viewport, pixel_aspect(header)) if viewport else shown, media_type)
+    shown = fit(shown, viewport, pixel_aspect(header)) if viewport else shown
+    return encode(shown, media_type, DEFAULT_QUALITY)
 
 
 def masks_on(archive: FrameSource, shown: Slice, segmentation: StoredInstance) -> dict[int, Mask]:

@@ -1,62 +1,120 @@
-"""Stored objects as pictures and documents that any browser shows (PS3.18 8.7.3, 10.4)."""
+"""Stored objects as pictures and documents that any browser shows (PS3.18 8.7.4, 10.4)."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
-import imagecodecs
-import numpy as np
-
+from dicomweb.annotation import annotated
+from dicomweb.binary import binary
+from dicomweb.colour_profiles import in_profile
+from dicomweb.drawing import Drawing
+from dicomweb.pictures import ENCODERS, GIF, WITH_PROFILE, animation, encode
 from dicomweb.scaling import Picture, Viewport, fit
-from dicomweb.sr_html import sr_html
+from dicomweb.sr_html import sr_html, sr_text
+from dicomweb.waveform import WAVEFORMS, draw_waveform
 from storage.instances import StoredInstance
 from storage.pixels import colour, grayscale
-from storage.pixels.attributes import Attributes, integer, numbers, text, words
-from storage.pixels.decode import FrameSource, decode_frame, read_attributes
+from storage.pixels.attributes import Attributes, integer, item, number, numbers, text
+from storage.pixels.decode import FrameSource, decode_frame
 from storage.pixels.errors import UndecodablePixels
 from storage.pixels.grayscale import Window
 
 THUMBNAIL = Viewport(256, 256)
 DEFAULT_QUALITY = 90
+PDF, SVG, HTML, PLAIN = "application/pdf", "image/svg+xml", "text/html", "text/plain"
+DOCUMENTS = frozenset(
+    {PDF, "text/xml", "application/xml", "model/stl", "model/obj", "model/mtl", "model/gltf-binary"}
+)
+"""Media types of encapsulated documents that are given; a page of HTML could run scripts in our origin."""
+RENDERED = (*ENCODERS, SVG, HTML, PLAIN, *sorted(DOCUMENTS))
+"""Every rendered media type that is made here; video has that of its stream."""
+UNTRUSTED = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+"""Headers under which a rendered document runs nothing and loads nothing in our origin."""
 
 _DOCUMENT, _DOCUMENT_LENGTH, _DOCUMENT_TYPE = "00420011", "00420015", "00420012"
-_CONTENT = "0040A730"
-_PDF = "application/pdf"
+_CONTENT, _ICC, _OPTICAL_PATHS = "0040A730", "00282000", "00480105"
+_DEFAULT_DELAY_MS = 100.0
+_MAX_ANIMATION = 1 << 28
 
 
-def _jpeg(picture: Picture, quality: int) -> bytes:
-    return bytes(imagecodecs.jpeg8_encode(picture, level=quality))
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture is wanted (PS3.18 8.3.5.1)."""
+
+    window: Window | None = None
+    """Shown range of modality values in place of the object's own; colour images ignore it."""
+    viewport: Viewport | None = None
+    """Size to fit into and region to show; without it every pixel is one pixel."""
+    quality: int = DEFAULT_QUALITY
+    """1 to 100, where the media type loses information."""
+    annotation: tuple[str, ...] = ()
+    """Of `annotation.KINDS`."""
+    profile: str = "no"
+    """Of `colour_profiles.PROFILES`."""
 
 
-def _png(picture: Picture, _quality: int) -> bytes:
-    # Measured on CT: this strategy and filter are the fastest and the smallest at once.
-    return bytes(imagecodecs.png_encode(picture, level=1, strategy=3, filter=16))
+Form = Callable[[Look], Iterable[bytes]]
+"""Makes a rendered body, in chunks."""
 
 
-ENCODERS: Mapping[str, Callable[[Picture, int], bytes]] = MappingProxyType(
-    {"image/jpeg": _jpeg, "image/png": _png},
-)
-"""Media type → encoder of a picture at a quality of 1 to 100, the default first (PS3.18 table 8.7.4-1)."""
+def forms(
+    archive: FrameSource, instance: StoredInstance, header: Attributes, frame: int | None = None
+) -> Mapping[str, Form]:
+    """The rendered media types an object can be had in, the default first; empty when in none.
 
-
-def media_types(instance: StoredInstance, header: Attributes) -> tuple[str, ...]:
-    """The rendered media types an object can be had in, the default first; empty when in none."""
+    Args:
+        archive: where the instance is stored.
+        instance: which is no video.
+        header: its attributes, by `read_attributes`.
+        frame: the frame to be shown, 1-based; None for the whole instance, of which a GIF shows all frames,
+            and the others the first.
+    """
     if instance.number_of_frames:
-        return tuple(ENCODERS)
-    if text(header, _DOCUMENT_TYPE).lower() == _PDF and _DOCUMENT in header:
-        return (_PDF,)  # other kinds of documents could carry scripts into our origin
-    return ("text/html",) if _CONTENT in header else ()
+
+        def shown(media: str, look: Look) -> list[bytes]:
+            return [render(archive, instance, frame or 1, media, header=header, look=look)]
+
+        made: dict[str, Form] = {media: partial(shown, media) for media in ENCODERS}
+        if frame is None and instance.number_of_frames > 1:
+            made[GIF] = partial(_animated, archive, instance, header)
+        return made
+    if _DOCUMENT in header:
+        media = text(header, _DOCUMENT_TYPE).lower()
+        return {media: lambda _: [_document(archive, instance, header)]} if media in DOCUMENTS else {}
+    if _CONTENT in header:
+        return {
+            HTML: lambda _: [sr_html(header).encode()],
+            PLAIN: lambda _: [sr_text(header).encode()],
+        }
+    return _waveform_forms(archive, instance, header) if WAVEFORMS in header else {}
+
+
+def _waveform_forms(archive: FrameSource, instance: StoredInstance, header: Attributes) -> Mapping[str, Form]:
+    def drawn(look: Look) -> Drawing:
+        return draw_waveform(archive, instance, header, look.annotation)
+
+    def pixels(media: str, look: Look) -> list[bytes]:
+        return [encode(drawn(look).picture(look.viewport), media, look.quality)]
+
+    return {
+        SVG: lambda look: [drawn(look).svg()],
+        PDF: lambda look: [drawn(look).pdf()],
+        **{media: partial(pixels, media) for media in ENCODERS},
+    }
 
 
 def render(
     archive: FrameSource,
     instance: StoredInstance,
-    frame: int = 1,
+    frame: int,
+    media_type: str,
     *,
-    window: Window | None = None,
-    viewport: Viewport | None = None,
-    quality: int = DEFAULT_QUALITY,
-    media_type: str = "image/jpeg",
-    header: Attributes | None = None,
+    header: Attributes,
+    look: Look,
 ) -> bytes:
     """One frame as an encoded picture.
 
@@ -64,27 +122,49 @@ def render(
         archive: where the instance is stored.
         instance: an image.
         frame: frame number, 1-based.
-        window: shown range of modality values in place of the object's own; colour images ignore it.
-        viewport: size to fit into and region to show; without it every pixel is one pixel.
-        quality: 1 to 100, for JPEG.
         media_type: a key of `ENCODERS`.
-        header: the instance's attributes by `read_attributes`, where the caller has them.
+        header: the instance's attributes by `read_attributes`.
+        look: how it is wanted.
 
     Raises:
         UndecodablePixels: there is no picture in it; the message has the reason.
         UnknownInstance: there is no such frame.
         BadRequest: the viewport's region lies outside the picture.
     """
-    header = header or read_attributes(archive, instance)
-    shown = picture(archive, instance, frame, header, window)
-    if viewport:
-        shown = fit(shown, viewport, pixel_aspect(header))
-    return encode(shown, media_type, quality)
+    shown = _shown(archive, instance, frame, header, look)
+    profile = b""
+    if look.profile != "no" and media_type in WITH_PROFILE:
+        shown, profile = in_profile(shown, look.profile, _stored_profile(archive, instance, header))
+    return encode(shown, media_type, look.quality, profile)
 
 
-def encode(shown: Picture, media_type: str, quality: int = DEFAULT_QUALITY) -> bytes:
-    """A picture in one of the media types of `ENCODERS`."""
-    return ENCODERS[media_type](np.ascontiguousarray(shown), quality)
+def _shown(
+    archive: FrameSource, instance: StoredInstance, frame: int, header: Attributes, look: Look
+) -> Picture:
+    shown = picture(archive, instance, frame, header, look.window)
+    if look.viewport:
+        shown = fit(shown, look.viewport, pixel_aspect(header))
+    # PS3.18 8.3.5.1.1: after everything else.
+    return annotated(shown, header, look.annotation)
+
+
+def _animated(
+    archive: FrameSource, instance: StoredInstance, header: Attributes, look: Look
+) -> Iterator[bytes]:
+    count = instance.number_of_frames
+    first = _shown(archive, instance, 1, header, look)
+    if first.shape[0] * first.shape[1] * count > _MAX_ANIMATION:
+        raise UndecodablePixels(f"{count} frames are too many for a GIF; a viewport makes them smaller")
+    rest = (_shown(archive, instance, number, header, look) for number in range(2, count + 1))
+    return animation(chain([first], rest), _delay(header))
+
+
+def _delay(header: Attributes) -> float:
+    """Milliseconds from frame to frame (PS3.3 C.7.6.5)."""
+    for tag in ("00082144", "00180040"):  # Recommended Display Frame Rate, Cine Rate
+        if rate := number(header, tag):
+            return 1000 / abs(rate)
+    return number(header, "00181063") or _DEFAULT_DELAY_MS
 
 
 def picture(
@@ -101,7 +181,7 @@ def picture(
         instance: an image.
         frame: frame number, 1-based.
         header: its attributes, by `read_attributes`.
-        window: as in `render`.
+        window: as in `Look`.
 
     Raises:
         UndecodablePixels: the message has the reason.
@@ -127,14 +207,14 @@ def pixel_aspect(header: Attributes) -> float:
     return 1.0
 
 
-def document(archive: FrameSource, instance: StoredInstance, header: Attributes) -> bytes:
-    """The encapsulated document, or else the structured report as a page of HTML."""
-    if _DOCUMENT not in header:
-        return sr_html(header).encode()
-    if _DOCUMENT in archive.layout(instance).bulk:
-        data = archive.read_value(instance, *archive.layout(instance).bulk[_DOCUMENT])
-    else:
-        data = words(header, _DOCUMENT).tobytes()
+def _stored_profile(archive: FrameSource, instance: StoredInstance, header: Attributes) -> bytes:
+    """ICC Profile of the image or of its first optical path (PS3.3 C.11.15, C.8.12.5)."""
+    return binary(archive, instance, header if _ICC in header else item(header, _OPTICAL_PATHS), _ICC)
+
+
+def _document(archive: FrameSource, instance: StoredInstance, header: Attributes) -> bytes:
+    """The encapsulated document."""
+    data = binary(archive, instance, header, _DOCUMENT)
     # The value is padded to an even length; its true one is in its own attribute (PS3.3 C.24.2).
     return data[: integer(header, _DOCUMENT_LENGTH) or len(data)]
 
@@ -144,7 +224,7 @@ def middle(instance: StoredInstance) -> int:
     return max(instance.number_of_frames + 1, 2) // 2
 
 
-def representative(instances: list[StoredInstance]) -> StoredInstance:
+def representative(instances: Sequence[StoredInstance]) -> StoredInstance:
     """The instance that stands for a series or study: the middle one of its largest series of images."""
     series: dict[str, list[StoredInstance]] = {}
     for each in [each for each in instances if each.number_of_frames] or instances:

@@ -1,171 +1,172 @@
-"""Retrieve Rendered and Thumbnail (PS3.18 10.4): what a client asks for, and the answer with its headers."""
+"""Retrieve Rendered and Thumbnail (PS3.18 10.4.1.1.3, 10.4.1.1.4): the answers with their headers."""
 
-import re
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from email.utils import format_datetime
 from functools import partial
 from hashlib import sha256
 from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Path, Request, Response
 
+from dicomweb.answers import content, is_current, streamed
+from dicomweb.documented import INSTANCE, SERIES, STUDY, Key, Responses, Series, Study, get, problems
 from dicomweb.media_types import Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
-from dicomweb.problems import BadRequest, NotAcceptable, NotFound
-from dicomweb.rendered import (
-    DEFAULT_QUALITY,
-    ENCODERS,
-    THUMBNAIL,
-    document,
-    media_types,
-    middle,
-    render,
-    representative,
-)
-from dicomweb.scaling import Viewport
+from dicomweb.pictures import ENCODERS
+from dicomweb.problems import NotAcceptable, NotFound
+from dicomweb.rendered import RENDERED, UNTRUSTED, Form, Look, forms, middle, render, representative
+from dicomweb.rendered_parameters import Asked, asked, asked_thumbnail, parse_frames
+from dicomweb.video import Video, video_of
 from storage.archive import Archive
+from storage.errors import UnknownInstance
 from storage.instances import StoredInstance
 from storage.pixels.decode import read_attributes
 from storage.pixels.description import PixelDescription
 from storage.pixels.errors import UndecodablePixels
-from storage.pixels.grayscale import Function, Window
 
-_PIPELINE = "1"
+log = logging.getLogger(__name__)
+
+_PIPELINE = "2"
 """Part of every ETag: changes when the same request gives another picture."""
-_FUNCTIONS: dict[str, Function] = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
-_HEADERS = {
-    # Patients' pictures stay out of shared caches.
-    "Cache-Control": "private, max-age=300",
-    "Vary": "Accept",
-    "X-Content-Type-Options": "nosniff",
+# Patients' pictures stay out of shared caches.
+_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept", **UNTRUSTED}
+_INLINE = (*ENCODERS, "image/svg+xml", "text/html", "text/plain", "application/pdf")
+_Part = tuple[str, Iterable[bytes]]
+
+_Asked = Annotated[Asked, Depends(asked)]
+_Small = Annotated[Asked, Depends(asked_thumbnail)]
+_Frames = Annotated[str, Path(description="Frame numbers, 1-based, separated by commas")]
+_MEDIA: dict[str, Any] = {media: {} for media in (*RENDERED, "video/mp4", "video/mp2t", "video/mpeg")}
+_RESPONSES: Responses = {
+    200: {
+        "description": "What is rendered; of several instances or frames a multipart body",
+        "content": _MEDIA | {"multipart/related": {}},
+    },
+    304: {"description": "The picture the client has is the current one"},
+    **problems(400, 404, 406),
 }
-_HTML_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
-_MAX_FRAMES = 1000
-_FRAME_NUMBER = re.compile(r"[0-9]{1,9}")
-_NUMBERS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The parameters of one request, checked (PS3.18 8.3.5)."""
-
-    accept: Accept
-    known: str
-    window: Window | None = None
-    viewport: Viewport | None = None
-    quality: int = DEFAULT_QUALITY
-
-
-def parse_window(text: str) -> Window:
-    """Read `center,width[,linear|linear-exact|sigmoid]` (PS3.18 8.3.5.1.4).
+def rendered_answer(
+    request: Request, archive: Archive, instance: StoredInstance, wanted: Asked, frame: int | None = None
+) -> Response:
+    """One instance, or one frame of it, in the form that is liked best.
 
     Raises:
-        BadRequest: the text is not of that form, or the width is not allowed.
+        NotAcceptable: it has no rendered form, or none that is accepted.
     """
-    parts = [part.strip().lower() for part in text.split(",")]
-    parts += ["linear"] * (len(parts) == _NUMBERS)
-    if len(parts) != _NUMBERS + 1 or parts[-1] not in _FUNCTIONS:
-        raise BadRequest("window: expected center,width and one of linear, linear-exact, sigmoid")
-    try:
-        return Window(float(parts[0]), float(parts[1]), _FUNCTIONS[parts[2]])
-    except ValueError as error:
-        raise BadRequest(f"window: {error}") from error
-
-
-def parse_frames(text: str) -> list[int]:
-    """Read a list of frame numbers, 1-based (PS3.18 10.1).
-
-    Raises:
-        BadRequest: the text is none.
-    """
-    parts = text.split(",")
-    if len(parts) > _MAX_FRAMES or not all(_FRAME_NUMBER.fullmatch(part) for part in parts):
-        raise BadRequest(f"frames: expected up to {_MAX_FRAMES} frame numbers separated by commas")
-    return [int(part) for part in parts]
-
-
-def _asked(
-    *,
-    accept: Annotated[str | None, Query(description="Media type, in place of the Accept header")] = None,
-    accepted: Annotated[str | None, Header(alias="Accept", include_in_schema=False)] = None,
-    known: Annotated[str, Header(alias="If-None-Match", include_in_schema=False)] = "",
-    window: Annotated[str | None, Query(description="center,width,linear|linear-exact|sigmoid")] = None,
-    viewport: Annotated[
-        str | None, Query(description="width,height[,x,y,width,height of the region]")
-    ] = None,
-    quality: Annotated[int, Query(ge=1, le=100, description="of a JPEG")] = DEFAULT_QUALITY,
-) -> Asked:
-    return Asked(
-        Accept(accepted, accept),
-        known,
-        parse_window(window) if window else None,
-        Viewport.parse(viewport) if viewport else None,
-        quality,
-    )
-
-
-def _asked_thumbnail(
-    *,
-    accept: Annotated[str | None, Query(description="Media type, in place of the Accept header")] = None,
-    accepted: Annotated[str | None, Header(alias="Accept", include_in_schema=False)] = None,
-    known: Annotated[str, Header(alias="If-None-Match", include_in_schema=False)] = "",
-    viewport: Annotated[str | None, Query(description="width,height; without it 256,256")] = None,
-) -> Asked:
-    shown = Viewport.parse(viewport) if viewport else THUMBNAIL
-    # PS3.18 8.3.5.2: a thumbnail is of the whole picture.
-    return Asked(Accept(accepted, accept), known, viewport=Viewport(shown.width, shown.height))
-
-
-def _answer(archive: Archive, instance: StoredInstance, frames: list[int], asked: Asked) -> Response:
-    """The rendered frames of one instance, or its document, in the form that is liked best."""
     with _refusing(instance):
-        if not instance.number_of_frames:
-            return _document(archive, instance, asked)
-        if not all(1 <= frame <= instance.number_of_frames for frame in frames):
-            raise NotFound(f"the instance has frames 1 to {instance.number_of_frames}")
-        several = len(frames) > 1
-        offer = asked.accept.choose([Offer(media, multipart=several) for media in ENCODERS])
-        headers = _headers(instance, offer.media, frames, asked)
-        if headers["ETag"] in asked.known:
+        if frame is None and (video := video_of(archive, instance)):
+            return _video(request, video, wanted.accept)
+        made = _forms(archive, instance, frame)
+        several = frame is None and instance.number_of_frames > 1
+        offers = [Offer(media) for media in made] + [
+            Offer(media, multipart=True) for media in ENCODERS if several
+        ]
+        offer = wanted.accept.choose(offers)
+        if offer.multipart:
+            numbers = range(1, instance.number_of_frames + 1)
+            return _frames(request, archive, instance, numbers, wanted)
+        headers = _headers([instance], offer, [frame], wanted.look)
+        if is_current(request, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        make = partial(
-            render,
-            archive,
-            instance,
-            window=asked.window,
-            viewport=asked.viewport,
-            quality=asked.quality,
-            media_type=offer.media,
-            header=read_attributes(archive, instance),
-        )
-        first = make(frames[0])  # whatever is wrong shows here, before the answer begins
-        if not several:
-            return Response(first, headers=headers, media_type=offer.media)
-        boundary = new_boundary()
-        parts = chain([first], (make(frame) for frame in frames[1:]))
-        body = write_multipart(((offer.media, [part]) for part in parts), boundary)
-        return StreamingResponse(body, headers=headers, media_type=multipart_type(offer.media, boundary))
+        if offer.media not in _INLINE:
+            headers["Content-Disposition"] = f'attachment; filename="{instance.key.sop}"'
+        return streamed(request, made[offer.media](wanted.look), offer.media, headers)
 
 
-def _document(archive: Archive, instance: StoredInstance, asked: Asked) -> Response:
+def _video(request: Request, video: Video, accept: Accept) -> Response:
+    media = accept.choose([Offer(video.media)]).media
+    etag = f'"{video.instance.digest[:32]}-video"'
+    return content(request, media, video.size, etag, video.read, headers=UNTRUSTED)
+
+
+def _forms(archive: Archive, instance: StoredInstance, frame: int | None = None) -> dict[str, Form]:
     header = read_attributes(archive, instance)
-    offers = [Offer(media) for media in media_types(instance, header)]
-    if not offers:
+    made = dict(forms(archive, instance, header, frame))
+    if not made:
         PixelDescription.of(header)  # says what is missing, or contradicts itself
         raise UndecodablePixels("its pixel data are shorter than one frame")
-    media = asked.accept.choose(offers).media
-    headers = _headers(instance, media, [], asked) | (_HTML_HEADERS if media == "text/html" else {})
-    if headers["ETag"] in asked.known:
+    return made
+
+
+def _frames(
+    request: Request, archive: Archive, instance: StoredInstance, numbers: Sequence[int], wanted: Asked
+) -> Response:
+    """Several frames, each a part."""
+    offer = wanted.accept.choose([Offer(media, multipart=True) for media in ENCODERS])
+    headers = _headers([instance], offer, numbers, wanted.look)
+    if is_current(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return Response(document(archive, instance, header), headers=headers, media_type=media)
+    header = read_attributes(archive, instance)
+    make = partial(render, archive, instance, media_type=offer.media, header=header, look=wanted.look)
+    first = make(numbers[0])  # whatever is wrong shows here, before the answer begins
+    parts = ((offer.media, [each]) for each in chain([first], (make(number) for number in numbers[1:])))
+    return _multipart(request, offer.media, parts, headers)
 
 
-def _headers(instance: StoredInstance, media: str, frames: list[int], asked: Asked) -> dict[str, str]:
-    wanted = (_PIPELINE, instance.digest, media, frames, asked.window, asked.viewport, asked.quality)
-    return {**_HEADERS, "ETag": f'"{sha256(repr(wanted).encode()).hexdigest()[:32]}"'}
+def _multipart(request: Request, media: str, parts: Iterable[_Part], headers: dict[str, str]) -> Response:
+    boundary = new_boundary()
+    body = write_multipart(parts, boundary)
+    return streamed(request, body, multipart_type(media, boundary), headers)
+
+
+def _of_many(
+    request: Request, archive: Archive, instances: Sequence[StoredInstance], wanted: Asked
+) -> Response:
+    """All instances of a study or series, part by part; one picture of it where a single one is asked for."""
+    together = [Offer(media, multipart=True) for media in RENDERED]
+    offer = wanted.accept.choose([*together, *(Offer(media) for media in RENDERED)])
+    if not offer.multipart:
+        chosen = representative(instances)
+        frame = middle(chosen) if chosen.number_of_frames else None
+        return rendered_answer(request, archive, chosen, wanted, frame)
+    headers = _headers(instances, offer, [], wanted.look)
+    if is_current(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    parts = _parts(archive, instances, wanted)
+    first = next(parts, None)
+    if first is None:
+        raise NotAcceptable("nothing in it has a rendered form that is accepted")
+    return _multipart(request, first[0], chain([first], parts), headers)
+
+
+def _parts(archive: Archive, instances: Iterable[StoredInstance], wanted: Asked) -> Iterator[_Part]:
+    """Every instance in its best form, images frame by frame; what has none that is accepted is left out."""
+    for instance in instances:
+        try:
+            yield from _parts_of(archive, instance, wanted)
+        except (NotAcceptable, UndecodablePixels, UnknownInstance) as error:
+            log.info("instance %s is not among the rendered parts: %s", instance.key.sop, error)
+
+
+def _parts_of(archive: Archive, instance: StoredInstance, wanted: Asked) -> Iterator[_Part]:
+    if video := video_of(archive, instance):
+        wanted.accept.choose([Offer(video.media, multipart=True)])
+        yield video.media, video.read(0, video.size)
+        return
+    header = read_attributes(archive, instance)
+    made = forms(archive, instance, header)
+    media = wanted.accept.choose([Offer(media, multipart=True) for media in made]).media
+    if media not in ENCODERS or not instance.number_of_frames:
+        yield media, list(made[media](wanted.look))
+        return
+    for number in range(1, instance.number_of_frames + 1):
+        yield media, [render(archive, instance, number, media, header=header, look=wanted.look)]
+
+
+def _headers(
+    instances: Sequence[StoredInstance], offer: Offer, frames: Sequence[int | None], look: Look
+) -> dict[str, str]:
+    digests = [each.digest for each in instances]
+    named = (_PIPELINE, digests, str(offer), list(frames), look)
+    headers = {**_HEADERS, "ETag": f'"{sha256(repr(named).encode()).hexdigest()[:32]}"'}
+    if times := [each.stored_at for each in instances if each.stored_at]:
+        headers["Last-Modified"] = format_datetime(max(times), usegmt=True)
+    return headers
 
 
 @contextmanager
@@ -176,26 +177,19 @@ def _refusing(instance: StoredInstance) -> Iterator[None]:
         raise NotAcceptable(f"instance {instance.key.sop} has no rendered form: {error}") from error
 
 
-_Asked = Annotated[Asked, Depends(_asked)]
-_Small = Annotated[Asked, Depends(_asked_thumbnail)]
-_Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
-_Frames = Annotated[str, Path(description="Frame numbers, 1-based, separated by commas")]
-_PICTURE: dict[str, Any] = {media: {} for media in ENCODERS}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": _PICTURE | {"multipart/related": {}, "application/pdf": {}, "text/html": {}}},
-    304: {"description": "The picture the client has is the current one"},
-    400: {"description": "A parameter is malformed; the problem names it"},
-    404: {"description": "There is no such study, series, instance or frame"},
-    406: {
-        "description": "No acceptable media type, or nothing that can be rendered; the problem has the reason"
-    },
-}
-
-
-_SERIES = "/studies/{study}/series/{series}"
-_INSTANCE = "/studies/{study}/series/{series}/instances/{sop}"
-_FRAME_LIST = f"{_INSTANCE}/frames/{{frames}}"
-_Handler = Callable[..., Response]
+def _of_frames(request: Request, archive: Archive, key: Key, frames: str, wanted: Asked) -> Response:
+    numbers = parse_frames(frames)
+    (instance,) = archive.instances(key.study, key.series, key.sop)
+    if video_of(archive, instance):
+        raise NotAcceptable(f"instance {key.sop} is a video, and comes as a whole")
+    if not instance.number_of_frames:
+        _forms(archive, instance)
+    if not all(1 <= number <= instance.number_of_frames for number in numbers):
+        raise NotFound(f"the instance has frames 1 to {instance.number_of_frames}")
+    if len(numbers) == 1:
+        return rendered_answer(request, archive, instance, wanted, numbers[0])
+    with _refusing(instance):
+        return _frames(request, archive, instance, numbers, wanted)
 
 
 def rendered_router(archive: Archive) -> APIRouter:
@@ -210,47 +204,48 @@ def rendered_router(archive: Archive) -> APIRouter:
     return router
 
 
-def _get(router: APIRouter, path: str, summary: str) -> Callable[[_Handler], _Handler]:
-    return router.get(path, summary=summary, responses=_RESPONSES, response_class=Response)
-
-
-def _of_many(archive: Archive, asked: Asked, study: str, series: str | None = None) -> Response:
-    chosen = representative(archive.instances(study, series))
-    return _answer(archive, chosen, [middle(chosen)], asked)
+def _get(
+    router: APIRouter, path: str, summary: str
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    return get(router, path, summary, _RESPONSES)
 
 
 def _add_rendered(router: APIRouter, archive: Archive) -> None:
-    @_get(router, "/studies/{study}/rendered", "A picture that stands for the study")
-    def study_rendered(study: _Uid, asked: _Asked) -> Response:
-        return _of_many(archive, asked, study)
+    @_get(router, f"{STUDY}/rendered", "All of the study rendered, or a picture that stands for it")
+    def study_rendered(request: Request, study: Study, wanted: _Asked) -> Response:
+        return _of_many(request, archive, archive.instances(study), wanted)
 
-    @_get(router, f"{_SERIES}/rendered", "A picture that stands for the series")
-    def series_rendered(study: _Uid, series: _Uid, asked: _Asked) -> Response:
-        return _of_many(archive, asked, study, series)
+    @_get(router, f"{SERIES}/rendered", "All of the series rendered, or a picture that stands for it")
+    def series_rendered(request: Request, study: Study, series: Series, wanted: _Asked) -> Response:
+        return _of_many(request, archive, archive.instances(study, series), wanted)
 
-    @_get(router, f"{_INSTANCE}/rendered", "The first frame as a picture, or the document")
-    def instance_rendered(study: _Uid, series: _Uid, sop: _Uid, asked: _Asked) -> Response:
-        return _answer(archive, archive.instances(study, series, sop)[0], [1], asked)
+    @_get(router, f"{INSTANCE}/rendered", "A picture, an animation, a video or the document")
+    def instance_rendered(request: Request, key: Key, wanted: _Asked) -> Response:
+        (instance,) = archive.instances(key.study, key.series, key.sop)
+        return rendered_answer(request, archive, instance, wanted)
 
-    @_get(router, f"{_FRAME_LIST}/rendered", "Frames as pictures")
-    def frames_rendered(study: _Uid, series: _Uid, sop: _Uid, frames: _Frames, asked: _Asked) -> Response:
-        return _answer(archive, archive.instances(study, series, sop)[0], parse_frames(frames), asked)
+    @_get(router, f"{INSTANCE}/frames/{{frames}}/rendered", "Frames as pictures")
+    def frames_rendered(request: Request, key: Key, frames: _Frames, wanted: _Asked) -> Response:
+        return _of_frames(request, archive, key, frames, wanted)
 
 
 def _add_thumbnails(router: APIRouter, archive: Archive) -> None:
-    @_get(router, "/studies/{study}/thumbnail", "A small picture of the study")
-    def study_thumbnail(study: _Uid, asked: _Small) -> Response:
-        return _of_many(archive, asked, study)
+    def small(request: Request, instances: Sequence[StoredInstance], wanted: Asked) -> Response:
+        chosen = representative(instances)
+        return rendered_answer(request, archive, chosen, wanted, middle(chosen))
 
-    @_get(router, f"{_SERIES}/thumbnail", "A small picture of the series")
-    def series_thumbnail(study: _Uid, series: _Uid, asked: _Small) -> Response:
-        return _of_many(archive, asked, study, series)
+    @_get(router, f"{STUDY}/thumbnail", "A small picture of the study")
+    def study_thumbnail(request: Request, study: Study, wanted: _Small) -> Response:
+        return small(request, archive.instances(study), wanted)
 
-    @_get(router, f"{_INSTANCE}/thumbnail", "A small picture of the instance")
-    def instance_thumbnail(study: _Uid, series: _Uid, sop: _Uid, asked: _Small) -> Response:
-        instance = archive.instances(study, series, sop)[0]
-        return _answer(archive, instance, [middle(instance)], asked)
+    @_get(router, f"{SERIES}/thumbnail", "A small picture of the series")
+    def series_thumbnail(request: Request, study: Study, series: Series, wanted: _Small) -> Response:
+        return small(request, archive.instances(study, series), wanted)
 
-    @_get(router, f"{_FRAME_LIST}/thumbnail", "Small pictures of frames")
-    def frames_thumbnail(study: _Uid, series: _Uid, sop: _Uid, frames: _Frames, asked: _Small) -> Response:
-        return _answer(archive, archive.instances(study, series, sop)[0], parse_frames(frames), asked)
+    @_get(router, f"{INSTANCE}/thumbnail", "A small picture of the instance")
+    def instance_thumbnail(request: Request, key: Key, wanted: _Small) -> Response:
+        return small(request, archive.instances(key.study, key.series, key.sop), wanted)
+
+    @_get(router, f"{INSTANCE}/frames/{{frames}}/thumbnail", "Small pictures of frames")
+    def frames_thumbnail(request: Request, key: Key, frames: _Frames, wanted: _Small) -> Response:
+        return _of_frames(request, archive, key, frames, wanted)

@@ -1,4 +1,4 @@
-"""A structured report as one plain page of HTML: its content tree (PS3.3 C.17.3) as nested lists."""
+"""A structured report as a page of HTML or as text: its content tree (PS3.3 C.17.3) as nested lists."""
 
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
@@ -31,6 +31,21 @@ def sr_html(header: Attributes) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1><p>{facts}</p>{''.join(_tree(header))}</body></html>"
     )
+
+
+def sr_text(header: Attributes) -> str:
+    """The same as plain text, each level indented by two spaces."""
+    facts = [f"{name}: {_name(header, tag)}" for name, tag in _FACTS.items() if tag in header]
+    return "\n".join(
+        [_code(header, _CONCEPT_NAME) or "Structured report", *facts, "", *_text_tree(header, 0)]
+    )
+
+
+def _text_tree(parent: Attributes, depth: int) -> Iterator[str]:
+    for child in items(parent, _CONTENT):
+        shown = ": ".join(each for each in (_code(child, _CONCEPT_NAME), _value(child)) if each)
+        yield f"{'  ' * depth}- {shown}"
+        yield from _text_tree(child, depth + 1)
 
 
 def _tree(parent: Attributes) -> Iterator[str]:

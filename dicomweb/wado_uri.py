@@ -12,36 +12,30 @@ from dicomweb.encoded import choose
 from dicomweb.forms import object_offers
 from dicomweb.media_types import DICOM, Accept, Offer
 from dicomweb.problems import BadRequest, NotAcceptable, NotFound
-from dicomweb.rendered import DEFAULT_QUALITY, ENCODERS, document, media_types, render
-from dicomweb.rendered_routes import parse_window
+from dicomweb.rendered import DEFAULT_QUALITY, RENDERED, UNTRUSTED, Look, forms
+from dicomweb.rendered_parameters import parse_annotation, parse_window
 from dicomweb.scaling import MAX_VIEWPORT, Viewport
 from dicomweb.wado import single_object
 from storage.archive import Archive
 from storage.instances import StoredInstance
 from storage.pixels.decode import read_attributes
 from storage.pixels.errors import UndecodablePixels
-from storage.pixels.grayscale import Window
 
 _RESPONSES: Responses = {
-    200: found(
-        "The object, a picture of it, or its document", DICOM, *ENCODERS, "application/pdf", "text/html"
-    ),
+    200: found("The object, a picture of it, or its document", DICOM, *RENDERED),
     206: found("The range of the object that was asked for", DICOM),
     304: {"description": "The client has it already"},
     **problems(400, 404, 406, 416),
 }
 _Size = Annotated[int | None, Query(ge=1, le=MAX_VIEWPORT, description="Greatest size of the picture")]
-_HTML_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
     """How a picture is wanted."""
 
-    frame: int
-    window: Window | None
-    viewport: Viewport | None
-    quality: int
+    frame: int | None
+    look: Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +72,7 @@ def _object(
 
 def _picture(
     *,
-    frame: Annotated[int, Query(alias="frameNumber", ge=1, description="Counted from 1")] = 1,
+    frame: Annotated[int | None, Query(alias="frameNumber", ge=1, description="Counted from 1")] = None,
     rows: _Size = None,
     columns: _Size = None,
     center: Annotated[str | None, Query(alias="windowCenter", description="With windowWidth")] = None,
@@ -86,12 +80,13 @@ def _picture(
     quality: Annotated[
         int, Query(alias="imageQuality", ge=1, le=100, description="Of a JPEG")
     ] = DEFAULT_QUALITY,
+    annotation: Annotated[str | None, Query(description="patient, technique, or both")] = None,
 ) -> _Picture:
     if (center is None) != (width is None):
         raise BadRequest("windowCenter and windowWidth come together")
     window = None if center is None else parse_window(f"{center},{width}")
     fits = Viewport(columns or MAX_VIEWPORT, rows or MAX_VIEWPORT) if rows or columns else None
-    return _Picture(frame, window, fits, quality)
+    return _Picture(frame, Look(window, fits, quality, parse_annotation(annotation) if annotation else ()))
 
 
 def wado_uri_router(archive: Archive) -> APIRouter:
@@ -109,20 +104,20 @@ def wado_uri_router(archive: Archive) -> APIRouter:
         picture: Annotated[_Picture, Depends(_picture)],
     ) -> Response:
         instance = _instance(archive, wanted)
-        forms = object_offers(instance.transfer_syntax, image=bool(instance.number_of_frames))
-        objects = [offer for offer in forms if not offer.multipart]
-        header = read_attributes(archive, instance)
+        objects = [
+            offer
+            for offer in object_offers(instance.transfer_syntax, image=bool(instance.number_of_frames))
+            if not offer.multipart
+        ]
+        made = forms(archive, instance, read_attributes(archive, instance), picture.frame)
         # A picture or document is the default (PS3.18 9.1.2.1).
-        shown = [Offer(media) for media in media_types(instance, header)]
-        offer = choose(archive, instance, wanted.accept, [*shown, *objects])
+        offer = choose(archive, instance, wanted.accept, [*(Offer(media) for media in made), *objects])
         if offer.media == DICOM:
             return single_object(request, archive, instance, offer)
         try:
-            body = _shown(archive, instance, picture, offer.media)
+            return streamed(request, made[offer.media](picture.look), offer.media, PRIVATE | UNTRUSTED)
         except UndecodablePixels as error:
             raise NotAcceptable(f"instance {wanted.sop} has no rendered form: {error}") from error
-        headers = PRIVATE | (_HTML_HEADERS if offer.media == "text/html" else {})
-        return streamed(request, [body], offer.media, headers)
 
     return router
 
@@ -133,17 +128,3 @@ def _instance(archive: Archive, wanted: _Object) -> StoredInstance:
         if given not in {None, "", stored}:
             raise NotFound(f"instance {wanted.sop} is not in the study and series that are named")
     return instance
-
-
-def _shown(archive: Archive, instance: StoredInstance, picture: _Picture, media: str) -> bytes:
-    if not instance.number_of_frames:
-        return document(archive, instance, read_attributes(archive, instance))
-    return render(
-        archive,
-        instance,
-        picture.frame,
-        window=picture.window,
-        viewport=picture.viewport,
-        quality=picture.quality,
-        media_type=media,
-    )

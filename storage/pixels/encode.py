@@ -1,10 +1,12 @@
-"""One encoder per transfer syntax that is made here: lossless ones, and JPEG Baseline for eight bits."""
+"""One encoder per transfer syntax that is made here: lossless ones, and JPEG for eight and twelve bits."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
+from rle import encode_pixel_data
 
 from storage.instances import StoredInstance
 from storage.pixels.attributes import Attributes
@@ -14,9 +16,13 @@ from storage.pixels.errors import UndecodablePixels
 from storage.transfer_syntax import transfer_syntax
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+LOSSY = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
+"""Those of `ENCODERS` that lose information."""
+RLE = "1.2.840.10008.1.2.5"
 _PREFIX = "1.2.840.10008.1.2.4"
 _QUALITY = 90
-_BYTE = 8
+_BYTE, _EXTENDED_BITS = 8, 12
 _ALLOCATED = (8, 16)
 
 
@@ -41,6 +47,10 @@ def _unsigned(samples: Samples) -> Samples:
 
 def _jpeg_baseline(samples: Samples, _: PixelDescription) -> bytes:
     return bytes(imagecodecs.jpeg8_encode(samples, level=_QUALITY))
+
+
+def _jpeg_extended(samples: Samples, _: PixelDescription) -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(samples, level=_QUALITY, bitspersample=_EXTENDED_BITS))
 
 
 def _jpeg_lossless(samples: Samples, description: PixelDescription) -> bytes:
@@ -76,6 +86,18 @@ def _jpeg_xl(samples: Samples, _: PixelDescription) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(_unsigned(samples), lossless=True, effort=1))
 
 
+def _rle(samples: Samples, description: PixelDescription) -> bytes:
+    encoded: bytes = encode_pixel_data(
+        samples.tobytes(),
+        byteorder="<" if sys.byteorder == "little" else ">",
+        rows=description.rows,
+        columns=description.columns,
+        samples_per_pixel=description.samples,
+        bits_allocated=description.bits_allocated,
+    )
+    return encoded
+
+
 ENCODERS: dict[str, Encoder] = {
     f"{_PREFIX}.70": Encoder(_jpeg_lossless, "RGB"),
     f"{_PREFIX}.80": Encoder(_jpeg_ls, "RGB"),
@@ -84,9 +106,11 @@ ENCODERS: dict[str, Encoder] = {
     f"{_PREFIX}.202": Encoder(_htj2k, "YBR_RCT"),
     f"{_PREFIX}.203": Encoder(_htj2k, "YBR_RCT"),
     f"{_PREFIX}.110": Encoder(_jpeg_xl, "RGB"),
+    RLE: Encoder(_rle, "RGB"),
     JPEG_BASELINE: Encoder(_jpeg_baseline, "YBR_FULL_422"),
+    JPEG_EXTENDED: Encoder(_jpeg_extended, "MONOCHROME2"),
 }
-"""Transfer syntax UID → encoder. JPEG Baseline loses information, the others do not."""
+"""Transfer syntax UID → encoder; `LOSSY` names those that lose information."""
 
 
 def encodable(
@@ -101,8 +125,8 @@ def encodable(
     description = PixelDescription.of(header)
     if description.kind != "integer" or description.bits_allocated not in _ALLOCATED:
         raise UndecodablePixels(f"samples of {description.bits_allocated} bits ({description.kind})")
-    if wanted == JPEG_BASELINE:
-        _check_baseline(description)
+    if wanted in LOSSY:
+        _check_lossy(description, _BYTE if wanted == JPEG_BASELINE else _EXTENDED_BITS)
     elif _is_exact_ybr(description, instance.transfer_syntax):
         raise UndecodablePixels(f"{description.photometric} cannot be made RGB without loss")
     return header, description
@@ -114,11 +138,14 @@ def _is_exact_ybr(description: PixelDescription, stored: str) -> bool:
     return ybr and not transfer_syntax(stored).lossy
 
 
-def _check_baseline(description: PixelDescription) -> None:
-    if description.bits_stored > _BYTE or description.bits_allocated > _BYTE or description.signed:
-        raise UndecodablePixels("JPEG Baseline holds unsigned samples of eight bits")
-    if description.photometric == "PALETTE COLOR":
-        raise UndecodablePixels("the indices of a palette do not survive JPEG Baseline")
+def _check_lossy(description: PixelDescription, bits: int) -> None:
+    least = 1 if bits == _BYTE else _BYTE + 1
+    if not least <= description.bits_stored <= bits or description.signed:
+        raise UndecodablePixels(f"JPEG with loss holds unsigned samples of {least} to {bits} bits here")
+    if description.bits_allocated != (_BYTE if bits == _BYTE else 2 * _BYTE):
+        raise UndecodablePixels(f"{description.bits_stored} bits in {description.bits_allocated} allocated")
+    if description.photometric == "PALETTE COLOR" or (description.samples > 1 and bits != _BYTE):
+        raise UndecodablePixels("the indices of a palette, or colour of twelve bits, do not survive JPEG")
 
 
 def encoded_frame(

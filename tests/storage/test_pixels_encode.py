@@ -7,11 +7,11 @@ import pytest
 from storage.pixels.codecs import DECODERS
 from storage.pixels.decode import decode
 from storage.pixels.description import PixelDescription
-from storage.pixels.encode import ENCODERS, JPEG_BASELINE
+from storage.pixels.encode import ENCODERS, JPEG_BASELINE, JPEG_EXTENDED, LOSSY
 from storage.pixels.streams import read_jpeg, read_jpeg2000
 
 PREFIX = "1.2.840.10008.1.2.4"
-LOSSLESS = [uid for uid in ENCODERS if uid != JPEG_BASELINE]
+LOSSLESS = [uid for uid in ENCODERS if uid not in LOSSY]
 SMOOTH = np.add.outer(np.arange(48) * 40, np.arange(64) * 20)
 """(48, 64), 0 to 3140."""
 
@@ -68,6 +68,15 @@ def test_baseline_is_close():
         decoded = decode(stream, described, JPEG_BASELINE)
         assert np.abs(decoded.astype(int) - smooth).mean() < 4
         assert (read_jpeg(stream).precision, read_jpeg(stream).lossless) == (8, False)
+
+
+def test_twelve_bits_are_close_in_extended_jpeg():
+    samples, stored = IMAGES["12 bits"]
+    described = description(samples, stored)
+    stream = ENCODERS[JPEG_EXTENDED].encode(samples, described)
+    decoded = decode(stream, described, JPEG_EXTENDED)
+    assert np.abs(decoded.astype(int) - samples).mean() < 10
+    assert (read_jpeg(stream).precision, read_jpeg(stream).lossless) == (12, False)
 
 
 def test_lossless_jpeg_is_first_order_prediction_of_the_stored_depth():
