@@ -126,12 +126,10 @@ class Channel:
         others: list[Any] = []
         try:
             while True:
-                while not self._assoc.dimse.msg_queue.empty():
-                    item = self._assoc.dimse.msg_queue.get(block=False)
-                    if isinstance(item[1], kind) and item[1].MessageIDBeingRespondedTo == message_id:
-                        return Answer(item[1].Status, str(getattr(item[1], "ErrorComment", None) or ""))
-                    others.append(item)
-                if self.has_ended():
+                leaving = self.is_leaving()
+                if (found := self._taken(kind, message_id, others)) is not None:
+                    return found
+                if leaving:
                     raise PeerGone("the association ended before the peer's answer")
                 if time.monotonic() > deadline:
                     raise PeerGone(f"no answer of the peer within {self._timeout:g} s")
@@ -140,6 +138,16 @@ class Channel:
         finally:
             for item in others:
                 self._assoc.dimse.msg_queue.put(item)
+
+    def _taken(self, kind: type[Any], message_id: int, others: list[Any]) -> Answer | None:
+        """The answer among the messages that have come; the messages before it are added to `others`."""
+        waiting = self._assoc.dimse.msg_queue
+        while not waiting.empty():
+            item = waiting.get(block=False)
+            if isinstance(item[1], kind) and item[1].MessageIDBeingRespondedTo == message_id:
+                return Answer(item[1].Status, str(getattr(item[1], "ErrorComment", None) or ""))
+            others.append(item)
+        return None
 
     def abort(self) -> None:
         """End the association at once."""

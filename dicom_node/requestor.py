@@ -1,9 +1,9 @@
-"""An association that we open: negotiate, send C-STORE and C-ECHO requests, release (PS3.8)."""
+"""An association that we open: negotiate, send requests and read their answers, release (PS3.8)."""
 
 import socket
 import ssl
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -15,7 +15,7 @@ from pynetdicom.pdu_primitives import (
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
 )
-from pynetdicom.presentation import build_context
+from pynetdicom.presentation import build_context, build_role
 
 from dicom_node import command
 from dicom_node.command import Originator
@@ -50,6 +50,7 @@ class Requestor:
         calling_aet: str,
         proposals: Sequence[Proposal],
         *,
+        as_scp: Collection[str] = (),
         tls: ssl.SSLContext | None = None,
         timeout: float = 60,
     ) -> None:
@@ -60,6 +61,7 @@ class Requestor:
             called_aet: its AE title.
             calling_aet: ours.
             proposals: at most `MAX_CONTEXTS`.
+            as_scp: SOP classes among them that we provide, and the peer uses (PS3.7 D.3.3.4).
             tls: speak TLS.
             timeout: seconds to wait for each piece of an answer.
 
@@ -75,7 +77,7 @@ class Requestor:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls:
                 self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
-            self._accepted = self._negotiate(called_aet, calling_aet, proposals)
+            self._accepted = self._negotiate(_request(called_aet, calling_aet, proposals, as_scp))
         except BaseException as error:
             self._socket.close()
             if isinstance(error, AssociationFailed) or not isinstance(error, Exception):
@@ -115,6 +117,21 @@ class Requestor:
         """C-ECHO. Raises `AssociationFailed`."""
         return self._ask(self._accepted[proposal], command.c_echo_rq(self._next_id()), None)
 
+    def event_report(self, proposal: Proposal, sop: str, event_type: int, information: bytes) -> Answer:
+        """N-EVENT-REPORT (PS3.7 10.1.1).
+
+        Args:
+            proposal: SOP class, and the transfer syntax of the information; accepted by the peer.
+            sop: SOP Instance UID.
+            event_type: Event Type ID.
+            information: the Event Information.
+
+        Raises:
+            AssociationFailed: it is not known whether the peer has heard it.
+        """
+        request = command.n_event_report_rq(self._next_id(), proposal[0], sop, event_type)
+        return self._ask(self._accepted[proposal], request, [information])
+
     def release(self) -> None:
         """Take leave of the peer (PS3.8 9.3.6) and close the connection."""
         with self._socket, suppress(OSError, AssociationFailed):
@@ -140,10 +157,8 @@ class Requestor:
         self._message_id = self._message_id % 0xFFFF + 1
         return self._message_id
 
-    def _negotiate(
-        self, called_aet: str, calling_aet: str, proposals: Sequence[Proposal]
-    ) -> dict[Proposal, int]:
-        self._socket.sendall(A_ASSOCIATE_RQ(_request(called_aet, calling_aet, proposals)).encode())
+    def _negotiate(self, request: A_ASSOCIATE) -> dict[Proposal, int]:
+        self._socket.sendall(A_ASSOCIATE_RQ(request).encode())
         kind, body = self._read_pdu()
         whole = struct.pack(">BxI", kind, len(body)) + body
         if kind == _ASSOCIATE_RJ:
@@ -157,9 +172,9 @@ class Requestor:
         self._fragment = fragment_size(accepted.user_information.maximum_length or 0)
         results = {item.presentation_context_id: item.result for item in accepted.presentation_context}
         return {
-            proposal: 2 * index + 1
-            for index, proposal in enumerate(proposals)
-            if results.get(2 * index + 1) == _ACCEPTED
+            (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id
+            for context in request.presentation_context_definition_list
+            if results.get(context.context_id) == _ACCEPTED
         }
 
     def _ask(self, context: int, request: bytes, dataset: Iterable[bytes] | None) -> Answer:
@@ -176,7 +191,8 @@ class Requestor:
             self._socket.sendall(each)
 
     def _answer(self) -> Answer:
-        answer = bytearray()
+        encoded = bytearray()
+        answer: tuple[Answer, bool] | None = None
         while True:
             kind, body = self._read_pdu()
             if kind == _ABORT:
@@ -184,9 +200,13 @@ class Requestor:
             if kind != _P_DATA:
                 raise AssociationFailed(f"the peer sent a PDU of type {kind} in place of an answer")
             for control, fragment in _fragments(body):
-                answer += fragment
+                if not answer:
+                    encoded += fragment
                 if control & _LAST:
-                    return _decoded(bytes(answer))
+                    # A data set may follow, as in an N-EVENT-REPORT response; nothing in it concerns us.
+                    before, answer = answer, answer or _decoded(bytes(encoded))
+                    if before or not answer[1]:
+                        return answer[0]
 
     def _read_pdu(self) -> tuple[int, bytes]:
         kind, length = struct.unpack(">BxI", self._read(6))
@@ -204,7 +224,9 @@ class Requestor:
         return bytes(data)
 
 
-def _request(called_aet: str, calling_aet: str, proposals: Sequence[Proposal]) -> A_ASSOCIATE:
+def _request(
+    called_aet: str, calling_aet: str, proposals: Sequence[Proposal], as_scp: Collection[str]
+) -> A_ASSOCIATE:
     contexts = []
     for index, (abstract_syntax, transfer_syntax) in enumerate(proposals):
         context = build_context(abstract_syntax, [transfer_syntax])
@@ -223,7 +245,8 @@ def _request(called_aet: str, calling_aet: str, proposals: Sequence[Proposal]) -
     request.calling_ae_title = calling_aet
     request.called_ae_title = called_aet
     request.presentation_context_definition_list = contexts
-    request.user_information = [length, class_uid, version]
+    roles = [build_role(uid, scp_role=True) for uid in as_scp]
+    request.user_information = [length, class_uid, version, *roles]
     return request
 
 
@@ -238,7 +261,8 @@ def _fragments(body: bytes) -> Iterable[tuple[int, bytes]]:
         at = end
 
 
-def _decoded(answer: bytes) -> Answer:
+def _decoded(answer: bytes) -> tuple[Answer, bool]:
+    """The answer, and whether a data set follows."""
     try:
         elements = command.decode(answer)
     except ValueError as error:
@@ -247,4 +271,5 @@ def _decoded(answer: bytes) -> Answer:
     if status is None:
         raise AssociationFailed("the peer's answer has no status")
     reason = command.text(elements, command.ERROR_COMMENT)
-    return Answer(status, reason)
+    follows = command.number(elements, command.COMMAND_DATA_SET_TYPE) not in {None, command.NO_DATA_SET}
+    return Answer(status, reason), follows

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.presentation import AllStoragePresentationContexts, build_context, build_role
 
@@ -75,7 +76,7 @@ def find(remote: Remote, level: QueryLevel, keys: Mapping[str, str]) -> Iterator
         ValueError: a keyword is not of the standard.
     """
     model = _model("find", level)
-    with _association(remote, [build_context(model, list(QUERY_TRANSFER_SYNTAXES))]) as assoc:
+    with association(remote, [build_context(model, list(QUERY_TRANSFER_SYNTAXES))]) as assoc:
         for status, answer in assoc.send_c_find(_identifier(level, keys), model):
             code = _status(status)
             if code >> 8 == _PENDING:
@@ -100,7 +101,7 @@ def move(
         ValueError: a keyword is not of the standard.
     """
     model = _model("move", level)
-    with _association(remote, [build_context(model, list(QUERY_TRANSFER_SYNTAXES))]) as assoc:
+    with association(remote, [build_context(model, list(QUERY_TRANSFER_SYNTAXES))]) as assoc:
         return _followed(assoc.send_c_move(_identifier(level, keys), destination, model), progress)
 
 
@@ -125,7 +126,7 @@ def get(
     storage = _storage_contexts(_classes(remote, keys.get("StudyInstanceUID", "")))
     contexts = [build_context(model, list(QUERY_TRANSFER_SYNTAXES)), *storage]
     handler = (evt.EVT_C_STORE, lambda event: _kept(event, folder))
-    with _association(remote, contexts, handler) as assoc:
+    with association(remote, contexts, handler) as assoc:
         return _followed(assoc.send_c_get(_identifier(level, keys), model), progress)
 
 
@@ -180,7 +181,12 @@ def _identifier(level: QueryLevel, keys: Mapping[str, str]) -> Dataset:
 
 
 @contextmanager
-def _association(remote: Remote, contexts: list[Any], *handlers: Any) -> Iterator[Any]:
+def association(remote: Remote, contexts: list[Any], *handlers: Any) -> Iterator[Any]:
+    """An association of pynetdicom in which the peer accepts the first of `contexts`.
+
+    Raises:
+        AssociationFailed: there is none, or it does not.
+    """
     _check_reachable(remote)
     entity = AE(remote.calling_aet)
     entity.requested_contexts = contexts
@@ -195,10 +201,14 @@ def _association(remote: Remote, contexts: list[Any], *handlers: Any) -> Iterato
         raise AssociationFailed(_refusal(assoc, remote, str(model)))
     try:
         if not any(context.abstract_syntax == model for context in assoc.accepted_contexts):
-            raise AssociationFailed(f"the peer does not offer {QUERY_CLASSES[str(model)].name}")
+            raise AssociationFailed(f"the peer does not offer {_name(str(model))}")
         yield assoc
     finally:
         assoc.release()
+
+
+def _name(sop_class: str) -> str:
+    return QUERY_CLASSES[sop_class].name if sop_class in QUERY_CLASSES else UID(sop_class).name
 
 
 def _check_reachable(remote: Remote) -> None:
@@ -213,7 +223,7 @@ def _refusal(assoc: Any, remote: Remote, model: str) -> str:
     if assoc.is_rejected:
         return f"rejected by the peer: {assoc.acceptor.primitive.reason_str}"
     if assoc.rejected_contexts:
-        return f"the peer does not offer {QUERY_CLASSES[model].name}"
+        return f"the peer does not offer {_name(model)}"
     return f"no association with {remote.called_aet} at {remote.host}:{remote.port}"
 
 

@@ -91,6 +91,12 @@ def send(
     return [results[path] for path in paths]
 
 
+def identified(path: Path) -> tuple[str, str]:
+    """SOP Class UID and SOP Instance UID of a Part 10 file. Raises `InvalidInstance`, `OSError`."""
+    file = _read(path)
+    return file.proposal[0], file.sop
+
+
 def echo(host: str, port: int, called_aet: str, calling_aet: str, *, timeout: float = 10) -> None:
     """Verify that a peer answers (PS3.4 A).
 

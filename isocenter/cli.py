@@ -27,6 +27,8 @@ COMMANDS = {
     "find": "isocenter.commands.query",
     "get": "isocenter.commands.query",
     "move": "isocenter.commands.query",
+    "commit": "isocenter.commands.commitment",
+    "commitments": "isocenter.commands.commitment",
     "reindex": "isocenter.commands.upkeep",
     "sweep": "isocenter.commands.upkeep",
     "refusals": "isocenter.commands.upkeep",

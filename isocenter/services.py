@@ -20,6 +20,7 @@ from storage.blobs.s3 import S3Blobs
 from storage.blobs.s3_client import s3_client
 from storage.ports import Blobs
 from storage.spool import Spool
+from storage.sql.commitments import SqlCommitments
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
 
@@ -36,6 +37,7 @@ class Services:
     work: SqlWorkItems
     findings: SqlFindings
     reviews: Reviews
+    commitments: SqlCommitments
     catalog: Catalog
 
     def triggers(self) -> Triggers:
@@ -107,6 +109,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 work=SqlWorkItems(engine),
                 findings=findings,
                 reviews=Reviews(archive, findings, SqlReviews(engine)),
+                commitments=SqlCommitments(engine),
                 catalog=catalog_for(settings),
             )
     finally:

@@ -141,6 +141,17 @@ class InferenceSettings(Section):
     max_attempts: int = Field(default=3, ge=1)
 
 
+class CommitmentSettings(Section):
+    """Storage commitment: what is checked, and how peers are told."""
+
+    same_association: bool = True
+    """Answer on the association of the request while it is open; otherwise always on one of our own."""
+    read_up_to_mb: int = Field(default=1024, ge=0)
+    """Files up to this size are read again to compare their digest; of bigger ones the size alone."""
+    max_attempts: int = Field(default=20, ge=1)
+    """A peer that could not be told as often is given up."""
+
+
 class Settings(Section):
     """All of Isocenter's settings."""
 
@@ -157,6 +168,7 @@ class Settings(Section):
     index: IndexSettings = IndexSettings()
     broker: BrokerSettings = BrokerSettings()
     inference: InferenceSettings = InferenceSettings()
+    commitment: CommitmentSettings = CommitmentSettings()
 
     @model_validator(mode="after")
     def _safe_by_default(self) -> Self:

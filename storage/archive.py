@@ -1,5 +1,6 @@
 """The archive: everything that comes in, goes out, is searched or removed passes here."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import BinaryIO, TypeVar
@@ -139,6 +140,25 @@ class Archive:
         """
         pieces = _merged(self.layout(instance).frame(number))
         return b"".join(self.read_value(instance, offset, length) for offset, length in pieces)
+
+    def damage(self, instance: StoredInstance, *, read_up_to: int) -> str:
+        """What is wrong with the bytes of an instance; empty when they are there as they came.
+
+        Args:
+            instance: of which.
+            read_up_to: bytes; of a bigger file only the size is compared, of others the digest too.
+        """
+        found = self._blobs.stat(instance.blob)
+        if found is None:
+            return f"{instance.blob} is gone"
+        if found.size != instance.size:
+            return f"{instance.blob} has {found.size} bytes in place of {instance.size}"
+        if instance.size > read_up_to:
+            return ""
+        digest = hashlib.sha256()
+        for chunk in self.stream(instance, self.dataset_offset(instance)):
+            digest.update(chunk)
+        return "" if digest.hexdigest() == instance.digest else f"{instance.blob} has other bytes"
 
     def search(self, query: Query) -> Page:
         """Answers in order, newest study first. Raises `InvalidQuery`, naming the attribute."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from isocenter.commands.commitment import commitment_options, failures, promised, references_of, tell
 from isocenter.commands.console import err, out, print_json, print_table, progress
 from isocenter.commands.options import with_settings
 from isocenter.settings import Settings
@@ -35,10 +36,25 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
 )
 @click.option("--called", default="ISOCENTER", show_default=True, help="AE title of the receiver.")
 @click.option("--calling", default="ISOCENTER-SCU", show_default=True, help="Our AE title.")
+@click.option(
+    "--commit", is_flag=True, help="Ask afterwards whether it is stored safely (storage commitment)."
+)
+@commitment_options
 @_as_json
-def send(paths: tuple[Path, ...], address: str, called: str, calling: str, *, as_json: bool) -> None:
+def send(  # noqa: PLR0917 - one for each option
+    paths: tuple[Path, ...],
+    address: str,
+    called: str,
+    calling: str,
+    listen: int | None,
+    wait: float,
+    *,
+    commit: bool,
+    as_json: bool,
+) -> None:
     """Send DICOM files to a node with C-STORE, data sets unchanged."""
     from dicom_node import send as scu  # noqa: PLC0415 - pynetdicom is slow to import
+    from dicom_node.scu import Remote  # noqa: PLC0415
 
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
@@ -48,13 +64,19 @@ def send(paths: tuple[Path, ...], address: str, called: str, calling: str, *, as
         task = bar.add_task(f"sending to {called}", total=len(files))
         results = scu.send(files, host, int(port), called, calling, progress=lambda _: bar.advance(task))
     failed = [each for each in results if not each.stored]
+    stored = [each.path for each in results if each.stored] if commit else []
+    remote = Remote(host, int(port), called, calling)
+    answer = promised(remote, references_of(stored), listen, wait) if stored else None
     if as_json:
-        print_json([{"file": str(r.path), "stored": r.stored, "reason": r.reason} for r in results])
+        lines = [{"file": str(r.path), "stored": r.stored, "reason": r.reason} for r in results]
+        print_json({"sent": lines, "not_committed": failures(answer)} if answer else lines)
     else:
         out.print(f"{len(results) - len(failed)} of {len(results)} stored")
         if failed:
             print_table(("file", "reason"), [(each.path, each.reason) for each in failed])
-    raise SystemExit(1 if failed else 0)
+        if answer:
+            tell(answer)
+    raise SystemExit(1 if failed or (answer and not answer.complete) else 0)
 
 
 def _spooled(path: Path, spool: Spool) -> SpoolFile:

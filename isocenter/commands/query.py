@@ -68,7 +68,8 @@ def _what(command: Command) -> Command:
     return command
 
 
-def _opened(address: str, called: str, calling: str) -> "Remote":
+def remote_at(address: str, called: str, calling: str) -> "Remote":
+    """The archive that a command line names."""
     from dicom_node.scu import Remote  # noqa: PLC0415 - pynetdicom is slow to import
 
     host, _, port = address.rpartition(":")
@@ -88,7 +89,7 @@ def echo(address: str, called: str, calling: str, *, as_json: bool) -> None:
     from dicom_node.requestor import AssociationFailed  # noqa: PLC0415
     from dicom_node.send import echo as c_echo  # noqa: PLC0415
 
-    remote = _opened(address, called, calling)
+    remote = remote_at(address, called, calling)
     try:
         c_echo(remote.host, remote.port, remote.called_aet, remote.calling_aet)
     except AssociationFailed as error:
@@ -119,7 +120,7 @@ def find(
     shown = tuple(dict.fromkeys([*given, *asked])) if any(given.values()) or not given else tuple(given)
     try:
         answers = list(
-            scu.find(_opened(address, called, calling), level, dict.fromkeys(shown, "") | given)  # type: ignore[arg-type] # a choice of click
+            scu.find(remote_at(address, called, calling), level, dict.fromkeys(shown, "") | given)  # type: ignore[arg-type] # a choice of click
         )
     except (AssociationFailed, ValueError) as error:
         raise _failed(error) from error
@@ -157,7 +158,7 @@ def get(  # noqa: PLR0917 - one for each option
     """Fetch a study, series or instance into FOLDER (C-GET), one file each, data sets unchanged."""
     from dicom_node import scu  # noqa: PLC0415
 
-    remote = _opened(address, called, calling)
+    remote = remote_at(address, called, calling)
     level, keys = _keys(study, series, instance)
     _retrieved(lambda told: scu.get(remote, level, keys, folder, told), as_json=as_json)
 
@@ -180,7 +181,7 @@ def move(  # noqa: PLR0917 - one for each option
     """Let an archive send a study, series or instance to the AE title DESTINATION (C-MOVE)."""
     from dicom_node import scu  # noqa: PLC0415
 
-    remote = _opened(address, called, calling)
+    remote = remote_at(address, called, calling)
     level, keys = _keys(study, series, instance)
     _retrieved(lambda told: scu.move(remote, level, keys, destination, told), as_json=as_json)
 

@@ -62,31 +62,35 @@ def serve(settings: Settings, environment: dict[str, str]) -> None:
 @with_settings("--dicom-port", "--host", "--aet")
 @_supervised
 def node(settings: Settings, *, supervised: bool) -> None:
-    """Run the DICOM node alone (C-ECHO, C-STORE, C-FIND, C-GET, C-MOVE)."""
+    """Run the DICOM node alone (storage, query and retrieval, storage commitment)."""
     from dicom_node.node import Node  # noqa: PLC0415 - each part imports only what it runs
     from dicom_node.peers import Peer  # noqa: PLC0415
+    from isocenter.node_services import normalized_services, reporting  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
 
     with until_stopped() as stopped, open_services(settings) as services:
         if supervised:
             stop_with_supervisor()
+        peers = tuple(Peer(peer.aet, peer.host, peer.port) for peer in settings.node.peers)
         edge = Node(
             services.archive,
             services.spool,
             aet=settings.node.aet,
             host=settings.node.host or settings.host,
             port=settings.node.port,
-            peers=tuple(Peer(peer.aet, peer.host, peer.port) for peer in settings.node.peers),
+            peers=peers,
             require_known_peers=settings.node.require_known_peers,
             require_called_aet=settings.node.require_called_aet,
             max_associations=settings.node.max_associations,
             private_sop_classes=settings.node.private_sop_classes,
+            services=normalized_services(services),
         )
         with _naming("node.port", settings.node.port):
             port = edge.start()
-        say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
-        stopped.wait()
-        edge.stop()
+        with reporting(services, peers):
+            say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
+            stopped.wait()
+            edge.stop()
 
 
 @click.command()

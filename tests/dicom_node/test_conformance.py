@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.commitment import StorageCommitment
 from dicom_node.contexts import QUERY_CLASSES, STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
 from storage.transfer_syntax import TRANSFER_SYNTAXES
 
@@ -19,6 +20,10 @@ def rows(title):
 def test_sop_classes_of_query_and_retrieval():
     expected = [(uid, each.name + " (retired)" * each.retired) for uid, each in QUERY_CLASSES.items()]
     assert rows("SOP classes of query and retrieval") == expected
+
+
+def test_sop_classes_of_workflow():
+    assert rows("SOP classes of workflow") == [*StorageCommitment.sop_classes.items()]
 
 
 def test_storage_sop_classes():

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, inspect, text
 from isocenter.migrations import current, is_current, upgrade
 from storage.errors import StorageDown
 from storage.sql.engine import connect, writing
-from storage.sql.tables import metadata
+from storage.sql.workflow_tables import metadata  # the same, with all tables of `storage` in it
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,49 @@
+"""What the DICOM node offers beyond storage, query and retrieval."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dicom_node.commitment import StorageCommitment
+from dicom_node.commitment_reports import CommitmentReports
+from dicom_node.normalized import NormalizedService
+from dicom_node.peers import Peer
+from isocenter.services import Services
+
+MEGABYTE = 1_000_000
+
+
+def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
+    """Those that are asked for by DIMSE-N."""
+    settings = services.settings
+    return (
+        StorageCommitment(
+            services.archive,
+            services.commitments,
+            aet=settings.node.aet,
+            read_up_to=settings.commitment.read_up_to_mb * MEGABYTE,
+            same_association=settings.commitment.same_association,
+        ),
+    )
+
+
+@contextmanager
+def reporting(services: Services, peers: tuple[Peer, ...]) -> Iterator[None]:
+    """Meanwhile peers are told what they wait for."""
+    settings = services.settings
+    reports = CommitmentReports(
+        services.archive,
+        services.commitments,
+        aet=settings.node.aet,
+        peers=lambda: peers,
+        read_up_to=settings.commitment.read_up_to_mb * MEGABYTE,
+        max_attempts=settings.commitment.max_attempts,
+    )
+    stopped = threading.Event()
+    thread = threading.Thread(target=reports.run, args=(stopped,), name="commitment-reports")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
