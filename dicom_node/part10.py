@@ -3,6 +3,7 @@
 import struct
 
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from storage.seal import ROOM
 
 _PREAMBLE = bytes(128) + b"DICM"
 _MAX_AE = 16
@@ -10,7 +11,7 @@ _VERSION = b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
 
 
 def file_head(sop_class: str, sop: str, transfer_syntax: str, calling: str, called: str) -> bytes:
-    """Preamble, prefix and file meta information (PS3.10 7.1).
+    """Preamble, prefix and file meta information (PS3.10 7.1), which can be sealed.
 
     Args:
         sop_class: Affected SOP Class UID of the C-STORE request.
@@ -29,6 +30,7 @@ def file_head(sop_class: str, sop: str, transfer_syntax: str, calling: str, call
             _element(0x0016, b"AE", _ae_title(calling)),
             _element(0x0017, b"AE", _ae_title(calling)),
             _element(0x0018, b"AE", _ae_title(called)),
+            ROOM,
         )
     )
     return _PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements

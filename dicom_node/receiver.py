@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,26 +57,28 @@ class _Incoming:
         except StorageError as error:
             self._file = error
         else:
-            self._append((file_head(sop_class, sop, request.transfer_syntax, calling, called),))
+            head = file_head(sop_class, sop, request.transfer_syntax, calling, called)
+            self._attempt(lambda file: file.begin(head))
 
     def write(self, parts: Sequence[memoryview]) -> None:
         self.size += sum(map(len, parts))
         for part in parts:
             self.head += part[: HEAD - len(self.head)]
-        self._append(parts)
+        self._attempt(lambda file: file.write_all(parts))
 
-    def _append(self, parts: Sequence[bytes | memoryview]) -> None:
+    def _attempt(self, write: Callable[[SpoolFile], None]) -> None:
         if isinstance(self._file, SpoolFile):
             try:
-                self._file.write_all(parts)
+                write(self._file)
             except StorageError as error:
                 self._file.discard()
                 self._file = error
 
     def whole(self) -> SpoolFile:
-        """The file with all of the data set, closed. Raises the `StorageError` that prevented it."""
+        """The file with all of the data set, sealed and closed. Raises what `StorageError` prevented it."""
         if isinstance(self._file, StorageError):
             raise self._file
+        self._file.seal()
         self._file.close()
         return self._file
 

@@ -99,7 +99,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
         blobs, index = blobs_for(settings), SqlIndex(engine)
         archive = Archive(blobs, index, duplicates=settings.storage.duplicates)
         findings = SqlFindings(engine)
-        with closing(archive), closing(Spool(settings.spool_dir)) as spool:
+        with closing(Spool(settings.spool_dir)) as spool, closing(archive):
+            archive.replay(spool)
             yield Services(
                 settings=settings,
                 blobs=blobs,

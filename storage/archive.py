@@ -14,7 +14,9 @@ from storage.instances import Origin, StoredInstance
 from storage.layout import Layout
 from storage.ports import Blobs
 from storage.refusals import Quarantined
+from storage.replay import replay
 from storage.search import Page, Query
+from storage.spool import Spool
 from storage.sql.index import SqlIndex
 from storage.sql.packing import unpack
 from storage.sweep import try_to_finish_removals
@@ -197,8 +199,16 @@ class Archive:
         """What was refused, latest first; of one study, or of all."""
         return self._index.refusals(limit, study)
 
+    def replay(self, spool: Spool) -> int:
+        """Make again what a crash took back of the instances that dead processes acknowledged; how many.
+
+        Raises:
+            StorageDown, StorageFull: it could not be finished; nothing is lost, do it again.
+        """
+        return replay(spool, self._ingest, self._blobs, self._index)
+
     def close(self) -> None:
-        """Wait for what is being stored. Harmless when done before."""
+        """Wait for what is being stored, and let go of its spool. Harmless when done before."""
         self._ingest.close()
 
     def counts(self) -> dict[str, int]:

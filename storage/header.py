@@ -60,11 +60,12 @@ class Header:
         )
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, digest: str = "") -> Header:
     """Everything the archive needs to know of a Part 10 file (PS3.10 7), in bounded memory.
 
     Args:
         path: a file that nobody shortens meanwhile; a big deflated one needs room beside it.
+        digest: SHA-256 (hex) of its data set, when that is known already.
 
     Raises:
         InvalidInstance: it is not a DICOM file, lacks one of the UIDs that identify it, is cut short or not
@@ -80,7 +81,7 @@ def read_header(path: Path) -> Header:
             transfer_syntax=meta.transfer_syntax,
             dataset_offset=meta.dataset_offset,
             size=len(whole),
-            digest=digest_of(file, meta.dataset_offset),
+            digest=digest or digest_of(file, meta.dataset_offset),
             json=_ENCODER.encode(attributes).encode(),
             attributes=attributes,
             layout=layout,

@@ -9,6 +9,7 @@ from storage.committer import Committer
 from storage.errors import DuplicateInstance, InvalidInstance, UnknownInstance
 from storage.header import Header, read_header
 from storage.instances import Accepted, Origin, StoredInstance
+from storage.journal import Journal
 from storage.places import Place, quarantined
 from storage.ports import Blobs
 from storage.spool import SpoolFile, disk_errors
@@ -31,6 +32,11 @@ class Ingest:
         self._replace = duplicates == "replace"
         self._threads = ThreadPoolExecutor(_AT_ONCE, "ingest")
         self._committer: Committer[Entry, Result | Exception] = Committer(index.add)
+        self._journal = Journal(self._settle)
+
+    def _settle(self) -> None:
+        self._blobs.settle()
+        self._index.settle()
 
     def several_at_once(self, do: Callable[[T], U], things: Iterable[T]) -> list[U]:
         """`do` each of `things` in a few threads; what they answer, in order."""
@@ -39,6 +45,7 @@ class Ingest:
     def close(self) -> None:
         """Wait for what is under way and let the threads go."""
         self._threads.shutdown()
+        self._journal.close()
 
     def read(self, file: SpoolFile, origin: Origin) -> Header:
         """What the file says it is.
@@ -47,7 +54,7 @@ class Ingest:
             InvalidInstance: the file is not an instance; the refusal is listed.
         """
         try:
-            return read_header(file.path)
+            return read_header(file.path, file.digest)
         except InvalidInstance as error:
             self._index.note_refusal(str(error), origin, file.size)
             raise
@@ -83,10 +90,16 @@ class Ingest:
     ) -> Accepted:
         # Bytes before row: whoever finds the row can read the file. If we die or lose the database here,
         # the blob has no row, and the sweep takes it into the index.
-        instance = self._make_durable(file, header, version)
-        entry = Entry(header, instance, origin, delivery, "replace" if self._replace else "refuse")
+        # A sealed file can make both again: it stays until they are durable too (see `storage.journal`).
+        settled = not (file.digest and self._blobs.settles)
+        instance = self._make_durable(file, header, version, settled=settled)
+        entry = Entry(
+            header, instance, origin, delivery, "replace" if self._replace else "refuse", settled=settled
+        )
         result = self._committer.commit(entry)
         if isinstance(result, Added):
+            if not settled:
+                self._journal.keep(file)
             return Accepted(instance, warnings=(*header.warnings, *result.warnings))
         if isinstance(result, Burnt):
             return self._store_new(file, header, origin, delivery, instance.version + 1)
@@ -101,10 +114,12 @@ class Ingest:
         finally:
             remove_orphan(self._blobs, self._index, instance.blob)
 
-    def _make_durable(self, file: SpoolFile, header: Header, version: int) -> StoredInstance:
+    def _make_durable(
+        self, file: SpoolFile, header: Header, version: int, *, settled: bool
+    ) -> StoredInstance:
         """Put the bytes under the first free version; a name that holds these very bytes is free too."""
         blob = Place(header.key, version).blob
-        while not (self._blobs.put_if_absent(blob, file.path) or self._holds(blob, file)):
+        while not (self._blobs.put_if_absent(blob, file.path, settled=settled) or self._holds(blob, file)):
             version += 1
             blob = Place(header.key, version).blob
         return header.stored_as(blob, version, datetime.now(UTC))

@@ -17,17 +17,22 @@ from storage.spool import disk_errors
 class MemoryBlobs:
     """Blobs in a dictionary; gone with the process."""
 
+    settles = False
+
     def __init__(self) -> None:
         self._blobs: dict[str, tuple[bytes, float]] = {}
         self._lock = threading.Lock()
 
-    def put_if_absent(self, name: str, source: Path) -> bool:
+    def put_if_absent(self, name: str, source: Path, *, settled: bool = True) -> bool:  # noqa: ARG002 - the port's
         checked_name(name)
         with disk_errors(f"store {name}"):
             data = source.read_bytes()
         with self._lock:
             mine = (data, time.time())
             return self._blobs.setdefault(name, mine) is mine
+
+    def settle(self) -> None:
+        """Memory has nothing to settle."""
 
     def open(self, name: str) -> BinaryIO:
         return io.BytesIO(self._get(name))

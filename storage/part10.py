@@ -32,7 +32,8 @@ _IN_MEMORY = 8 << 20
 """Bytes of an inflated data set that are held in memory; a bigger one goes through a temporary file."""
 _STEP = 256 << 10
 
-_GROUP_LENGTH, _SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX = 0x00020000, 0x00020002, 0x00020003, 0x00020010
+_SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX, _SOURCE_AE = 0x00020002, 0x00020003, 0x00020010, 0x00020016
+_PRIVATE_CREATOR, _PRIVATE = 0x00020100, 0x00020102
 _META_GROUP = b"\x02\x00"
 
 
@@ -46,6 +47,12 @@ class FileMeta:
     """Media Storage SOP Class UID, empty when missing."""
     sop: str
     """Media Storage SOP Instance UID, empty when missing."""
+    source_ae: str = ""
+    """Source Application Entity Title, empty when missing."""
+    private_creator: str = ""
+    """Private Information Creator UID, empty when missing."""
+    private: bytes = b""
+    """Private Information."""
 
 
 def read_meta(start: Buffer) -> FileMeta:
@@ -61,7 +68,15 @@ def read_meta(start: Buffer) -> FileMeta:
     if not texts.get(_TRANSFER_SYNTAX):
         raise InvalidInstance("no TransferSyntaxUID (0002,0010) in the file meta information")
     uid = checked_uid(texts[_TRANSFER_SYNTAX], "TransferSyntaxUID")
-    return FileMeta(end, uid, texts.get(_SOP_CLASS, ""), texts.get(_SOP_INSTANCE, ""))
+    return FileMeta(
+        dataset_offset=end,
+        transfer_syntax=uid,
+        sop_class=texts.get(_SOP_CLASS, ""),
+        sop=texts.get(_SOP_INSTANCE, ""),
+        source_ae=texts.get(_SOURCE_AE, ""),
+        private_creator=texts.get(_PRIVATE_CREATOR, ""),
+        private=values.get(_PRIVATE, b""),
+    )
 
 
 def _no_prefix(start: Buffer) -> str:
@@ -86,6 +101,12 @@ def _meta_elements(start: Buffer, position: int) -> tuple[dict[int, bytes], int]
             raise InvalidInstance(f"cut short in {tag_name(tag)}: {len(start) - value} of {length} bytes")
         values[tag] = start[value:position]
     return values, position
+
+
+def source_ae(path: Path) -> str:
+    """Source Application Entity Title (0002,0016) of a DICOM file, empty when missing."""
+    with path.open("rb") as file, mapped(file) as buffer:
+        return read_meta(buffer).source_ae
 
 
 def dataset_range(path: Path) -> tuple[int, str]:

@@ -24,12 +24,23 @@ class Blobs(Protocol):
     `UnknownInstance` when there is no such blob.
     """
 
-    def put_if_absent(self, name: str, source: Path) -> bool:
+    settles: bool
+    """What is put here with `settled=False` needs `settle`; else it is durable at once."""
+
+    def put_if_absent(self, name: str, source: Path, *, settled: bool = True) -> bool:
         """Make the bytes of `source` durable under `name`; False when `name` is taken (nothing happens).
 
         `source` is a spool file: the adapter may link it into place, so its owner must not write to it
         afterwards, and still removes its own name. Raises `StorageFull` where there is no room.
+
+        Args:
+            name: of the blob.
+            source: where the bytes are.
+            settled: False when only the bytes must be durable now; the name need not be until `settle`.
         """
+
+    def settle(self) -> None:
+        """Make the names durable that `put_if_absent` was given, or found taken, with `settled=False`."""
 
     def open(self, name: str) -> BinaryIO:
         """A seekable reader over the blob that fetches no more than it is asked for."""

@@ -1,18 +1,23 @@
-"""Where bytes wait between wire and archive: one folder per process, removed when its owner is dead."""
+"""Where bytes wait between wire and archive: one folder per process, which outlives it only when needed."""
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import uuid
 import weakref
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from storage.errors import StorageDown, StorageFull
+from storage.seal import LENGTH, is_sealed, seal
 
+_AT_ONCE = 32
+"""Empty files that are made together."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -30,12 +35,27 @@ class SpoolFile:
     """A file being received; nobody else sees it. As a context manager it is discarded on leaving."""
 
     def __init__(self, path: Path, spool: "Spool") -> None:
+        """Take over `path`, which is there and empty."""
         self.path = path
         self.size = 0
+        self.digest = ""
+        """SHA-256 (hex) of the data set, once the file is sealed."""
         # While a file is there, so is the lock that says its folder is in use.
         self._spool = spool
+        self._digest: hashlib._Hash | None = None
+        self._seal_at = 0
+        self._kept = False
         with disk_errors("spool"):
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+
+    def begin(self, head: bytes) -> None:
+        """Write what comes before a data set, which ends with `storage.seal.ROOM`; the file can be sealed.
+
+        Raises as `write`.
+        """
+        self.write(head)
+        self._seal_at = len(head) - LENGTH
+        self._digest = hashlib.sha256()
 
     def write(self, data: bytes | memoryview) -> None:
         """Append `data`. Raises `StorageFull` or `StorageDown`."""
@@ -49,11 +69,21 @@ class SpoolFile:
             if done < length:
                 self._write_rest(memoryview(b"".join(parts))[done:])
         self.size += length
+        if self._digest:
+            for part in parts:
+                self._digest.update(part)
 
     def _write_rest(self, rest: memoryview) -> None:
         # A disk that fills up takes a part first and refuses the next write.
         while rest:
             rest = rest[os.write(self._fd, rest) :]
+
+    def seal(self) -> None:
+        """Say in a file that was begun that all of it is there. Raises as `write`."""
+        if self._digest:
+            with disk_errors("spool"):
+                os.pwrite(self._fd, seal(self.size, self._digest.digest()), self._seal_at)
+            self.digest = self._digest.hexdigest()
 
     def close(self) -> None:
         """Stop writing; harmless when done before."""
@@ -62,10 +92,21 @@ class SpoolFile:
             with disk_errors("spool"):
                 os.close(fd)
 
-    def discard(self) -> None:
-        """Close and remove the file; harmless when done before, and when the file has been moved away."""
-        self.close()
+    def keep(self) -> None:
+        """Leave the file where it is, whatever happens, until `drop`: it is all there is of an instance."""
+        self._kept = True
+        self._spool.kept.add(self.path)
+
+    def drop(self) -> None:
+        """Remove a file that was kept."""
         self.path.unlink(missing_ok=True)
+        self._spool.kept.discard(self.path)
+
+    def discard(self) -> None:
+        """Close the file, and remove it if it is not kept; harmless when done before, and when moved away."""
+        self.close()
+        if not self._kept:
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -81,29 +122,70 @@ class SpoolFile:
 class Spool:
     """Makes spool files in a folder of this process below `directory`.
 
-    The folder is held by a lock that dies with the process; folders without a holder are removed on start.
+    The folder is held by a lock that dies with the process. Folders without a holder are removed on start,
+    save for sealed files: those may be all that is left of an instance (see `storage.replay`).
     Put `directory` on the file system of the blobs, and storing a file is a link instead of a copy.
     """
 
     def __init__(self, directory: Path) -> None:
         with disk_errors(f"open the spool {directory}"):
             directory.mkdir(parents=True, exist_ok=True)
+            self._directory = directory
             with _locked(directory / ".lock"):
                 _remove_leftovers(directory)
                 self.folder = directory / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
                 self.folder.mkdir()
                 self._holder = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(self._holder, fcntl.LOCK_EX)
+            flush(directory)
+            flush(directory.parent)
         self._release = weakref.finalize(self, os.close, self._holder)
+        self._empty: deque[Path] = deque()
+        self.kept: set[Path] = set()
+        """Files that stay until they are dropped."""
 
     def new(self) -> SpoolFile:
-        """An empty file. Raises `StorageFull` or `StorageDown`."""
-        return SpoolFile(self.folder / uuid.uuid4().hex, self)
+        """An empty file, whose name is on stable storage. Raises `StorageFull` or `StorageDown`."""
+        while True:
+            try:
+                return SpoolFile(self._empty.popleft(), self)
+            except IndexError:
+                self._make_some()
+
+    def _make_some(self) -> None:
+        # Several at a time: a name is safe only when its folder is flushed, for which we wait.
+        made = [self.folder / uuid.uuid4().hex for _ in range(_AT_ONCE)]
+        with disk_errors("spool"):
+            for path in made:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
+            flush(self.folder)
+        self._empty.extend(made)
+
+    def adopt(self, path: Path) -> SpoolFile:
+        """A file like one of ours with the bytes of `path`, which stays. Raises as `new`."""
+        mine = self.folder / uuid.uuid4().hex
+        with disk_errors("spool"):
+            os.link(path, mine)
+            file = SpoolFile(mine, self)
+            file.close()
+            file.size = mine.stat().st_size
+        return file
+
+    def abandoned(self) -> Iterator[list[Path]]:
+        """The sealed files of each dead process, oldest first; they are removed when the next is asked for.
+
+        No other process opens this spool meanwhile. Raises `StorageDown`.
+        """
+        with disk_errors("read the spool"), _locked(self._directory / ".lock"):
+            for folder in _without_holder(self._directory):
+                yield sorted(_sealed(folder), key=lambda path: path.stat().st_mtime_ns)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove the folder with all that is left in it; harmless when done before."""
+        """Remove the folder with all that is left in it and is not kept; harmless when done before."""
         if self._release.alive:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.kept:
+                shutil.rmtree(self.folder, ignore_errors=True)
             self._release()
 
     def __enter__(self) -> Self:
@@ -111,6 +193,24 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def flush(path: Path) -> None:
+    """Put a file, or the names in a folder, on stable storage. Raises `OSError`."""
+    _flush(path, os.fsync)
+
+
+def flush_bytes(path: Path) -> None:
+    """As `flush`, without the times of the file. Raises `OSError`."""
+    _flush(path, os.fdatasync)
+
+
+def _flush(path: Path, how: Callable[[int], None]) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        how(fd)
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -125,9 +225,19 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(directory: Path) -> None:
-    for folder in directory.iterdir():
-        if folder.is_dir() and not _is_held(folder):
+    for folder in _without_holder(directory):
+        if not _sealed(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _without_holder(directory: Path) -> list[Path]:
+    return [folder for folder in directory.iterdir() if folder.is_dir() and not _is_held(folder)]
+
+
+def _sealed(folder: Path) -> list[Path]:
+    with suppress(FileNotFoundError):  # its owner has just closed it
+        return [path for path in folder.iterdir() if path.name != ".lock" and is_sealed(path)]
+    return []
 
 
 def _is_held(folder: Path) -> bool:

@@ -3,8 +3,9 @@
 import errno
 import os
 import tempfile
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -14,56 +15,62 @@ from storage.blobs.chunks import Chunks
 from storage.blobs.names import checked_name, is_name
 from storage.errors import StorageDown, UnknownInstance
 from storage.ports import BlobStat
-from storage.spool import disk_errors
+from storage.spool import disk_errors, flush, flush_bytes
 
 # Hidden, hence no blob (see names.py).
 _INCOMING = ".incoming"
 _COPY = 1 << 20
-_ATTEMPTS = 8
+_ATTEMPTS = 32
 
 
 class DiskBlobs:
     """Blobs below `root`, which is made when it is missing."""
 
+    settles = True
+
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._unsettled: set[Path] = set()
+        self._settling = threading.Lock()
         with disk_errors(f"open {root}"):
             (root / _INCOMING).mkdir(parents=True, exist_ok=True)
 
-    def put_if_absent(self, name: str, source: Path) -> bool:
+    def put_if_absent(self, name: str, source: Path, *, settled: bool = True) -> bool:
         target = self._path(name)
+        settle = flush if settled else self._settle_later
         with disk_errors(f"store {name}"):
-            _sync(source)
+            flush_bytes(source)
             try:
-                return self._link(source, target)
+                return self._link(source, target, settle)
             except OSError as error:
                 if not _needs_copy(error):
                     raise
-                return self._copy(source, target)
+                return self._copy(source, target, settle)
 
-    def _link(self, source: Path, target: Path) -> bool:
-        """Give `source` the name `target` for good; False when that is taken.
+    def _link(self, source: Path, target: Path, settle: Callable[[Path], None]) -> bool:
+        """Give `source` the name `target`; False when that is taken.
 
-        `os.link` never replaces, unlike a rename: of two writers exactly one wins.
+        `os.link` never replaces, unlike a rename: of two writers exactly one wins. `settle` is told of each
+        folder that has a new name in it.
         """
         for _ in range(_ATTEMPTS):
             try:
                 os.link(source, target)
             except FileExistsError:
                 # Whoever linked it may not have come to this step yet, and who asks may rely on the name.
-                _sync(target.parent)
+                settle(target.parent)
                 return False
             except FileNotFoundError:
                 # No folder yet, or `delete` has just removed it as empty.
                 source.stat()
                 with suppress(FileNotFoundError):
-                    _make_folder(target.parent)
+                    _make_folder(target.parent, settle)
             else:
-                _sync(target.parent)
+                settle(target.parent)
                 return True
         raise StorageDown(f"the folder of {target} keeps vanishing")
 
-    def _copy(self, source: Path, target: Path) -> bool:
+    def _copy(self, source: Path, target: Path, settle: Callable[[Path], None]) -> bool:
         incoming = self._root / _INCOMING / uuid.uuid4().hex
         try:
             with source.open("rb") as reader, incoming.open("xb") as writer:
@@ -71,9 +78,28 @@ class DiskBlobs:
                     writer.write(block)
                 writer.flush()
                 os.fsync(writer.fileno())
-            return self._link(incoming, target)
+            return self._link(incoming, target, settle)
         finally:
             incoming.unlink(missing_ok=True)
+
+    def _settle_later(self, folder: Path) -> None:
+        self._unsettled.add(folder)
+
+    def settle(self) -> None:
+        with self._settling, disk_errors("flush folders"):
+            for folder in list(self._unsettled):
+                # Before it is flushed: a name that comes meanwhile puts it back.
+                self._unsettled.discard(folder)
+                self._flush_settled(folder)
+
+    def _flush_settled(self, folder: Path) -> None:
+        try:
+            flush(folder)
+        except FileNotFoundError:
+            pass  # removed as empty: there is no name left to settle
+        except OSError:
+            self._unsettled.add(folder)
+            raise
 
     def open(self, name: str) -> BinaryIO:
         with _reading(name):
@@ -102,7 +128,7 @@ class DiskBlobs:
         path = self._path(name)
         with disk_errors(f"delete {name}"), suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
-            _sync(path.parent)
+            flush(path.parent)
         self._remove_empty(path.parent)
 
     def _remove_empty(self, folder: Path) -> None:
@@ -149,19 +175,11 @@ def _reading(name: str) -> Iterator[None]:
         raise
 
 
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, settle: Callable[[Path], None]) -> None:
     if not folder.is_dir():
-        _make_folder(folder.parent)
+        _make_folder(folder.parent, settle)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
+        settle(folder.parent)
 
 
 def _walk(folder: Path, at: str, prefix: str) -> Iterator[BlobStat]:

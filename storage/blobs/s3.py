@@ -43,12 +43,14 @@ class S3Blobs:
     (Ceph 16 does) leaves a moment in which a second writer of the same name would replace the first.
     """
 
+    settles = False
+
     def __init__(self, client: S3Client, bucket: str, *, largest_put: int = _LARGEST_PUT) -> None:
         self._client = client
         self._bucket = bucket
         self._largest_put = largest_put
 
-    def put_if_absent(self, name: str, source: Path) -> bool:
+    def put_if_absent(self, name: str, source: Path, *, settled: bool = True) -> bool:  # noqa: ARG002 - the port's
         checked_name(name)
         token = uuid.uuid4().hex
         headers = {"Content-Type": "application/dicom", _TOKEN: token}
@@ -64,6 +66,9 @@ class S3Blobs:
                 # A request that was sent again after a lost answer is refused because of its own success.
                 return self._token(name) == token
         return True
+
+    def settle(self) -> None:
+        """Nothing: what is put is durable at once."""
 
     def _put_parts(self, name: str, file: BinaryIO, size: int, headers: dict[str, str]) -> bool:
         if self.stat(name):

@@ -5,13 +5,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 
 from storage.errors import InvalidQuery, StorageDown, StorageFull
+from storage.spool import disk_errors, flush_bytes
 
 _BUSY_MS = 30_000
 _POSTGRES = {
@@ -65,6 +66,15 @@ def _postgres(url: str) -> Engine:
     return engine
 
 
+# A deferred BEGIN that writes later fails on a stale snapshot, whatever the busy timeout is.
+_BEGIN = {
+    None: ("BEGIN",),
+    "settled": ("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"),
+    # Loses commits when the power fails, the last ones first.
+    "unsettled": ("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"),
+}
+
+
 def _sqlite(url: str, path: Path) -> Engine:
     engine = create_engine(
         url,
@@ -81,7 +91,6 @@ def _sqlite(url: str, path: Path) -> Engine:
         for pragma in (
             f"busy_timeout={_BUSY_MS}",
             "journal_mode=WAL",
-            # NORMAL loses acknowledged commits when the power fails.
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-64000",
@@ -90,10 +99,11 @@ def _sqlite(url: str, path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("writing", False)
-        # A deferred BEGIN that writes later fails on a stale snapshot, whatever the busy timeout is.
         # By the driver itself: that takes a tenth of the time.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN").close()
+        cursor = connection.connection.cursor()
+        for statement in _BEGIN[connection.get_execution_options().get("writing")]:
+            cursor.execute(statement)
+        cursor.close()
 
     return engine
 
@@ -120,11 +130,13 @@ class _FileLock:
 
 
 @contextmanager
-def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
+def writing(engine: Engine, *, alone: bool = False, settled: bool = True) -> Iterator[Connection]:
     """A transaction that writes, committed on leaving; on SQLite it is the only one.
 
     Args:
         engine: from `connect`.
+        settled: False when SQLite need not flush it before `settle`. A later transaction that is flushed
+            takes all before it along, whoever wrote them: they share one file, which is written in order.
         alone: PostgreSQL too runs no other of these transactions meanwhile. Needed by what removes rows or
             blobs, so that nobody who adds relies on what is about to go.
 
@@ -134,12 +146,21 @@ def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
     """
     lock = engine.get_execution_options().get("write_lock")
     with database_errors(), lock.held() if lock else nullcontext(), engine.connect() as plain:
-        connection = plain.execution_options(writing=True)
+        connection = plain.execution_options(writing="settled" if settled else "unsettled")
         with connection.begin():
             if connection.dialect.name == "postgresql":
                 kind = "" if alone else "_shared"
                 connection.execute(text(f"SELECT pg_advisory_xact_lock{kind}(:key)"), {"key": _LOCK})
             yield connection
+
+
+def settle(engine: Engine) -> None:
+    """Flush the transactions that were not settled. Raises `StorageDown`."""
+    if engine.dialect.name == "sqlite":
+        log = f"{engine.url.database}-wal"
+        with disk_errors(f"flush {log}"), suppress(FileNotFoundError):
+            # Not there when its last user has moved all of it to the database, which flushes both.
+            flush_bytes(Path(log))
 
 
 @contextmanager

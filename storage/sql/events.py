@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, insert, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Insert, insert, literal_column, select, text, tuple_
 
 from storage.errors import InvalidQuery
 from storage.events import Event, Kind
@@ -18,6 +18,7 @@ _CURSOR = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})")
 # of its transaction, and readers stop before the oldest transaction that still runs: all before it is final.
 _THIS_TRANSACTION: ColumnElement[int] = literal_column("pg_current_xact_id()::text::bigint")
 _OLDEST_RUNNING: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_SKIP = text("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'")
 _COLUMNS = [column for column in events.c if column.name not in {"id", "xid"}]
 
 
@@ -50,6 +51,12 @@ def values(
 def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Add events to the transaction of what they tell."""
     _INSERT.write(connection, [[row[column.name] for column in _COLUMNS] for row in rows])
+
+
+def skip_numbers(connection: Connection) -> None:
+    """Leave out more numbers than events can have been lost in a crash; only SQLite loses any."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(_SKIP)
 
 
 def read(connection: Connection, after: str | None, limit: int) -> list[Event]:

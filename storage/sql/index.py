@@ -2,19 +2,20 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from sqlalchemy import Engine, exc, select
 
 from storage.errors import InvalidInstance
 from storage.events import Event
 from storage.header import Header
-from storage.instances import Origin, StoredInstance
+from storage.instances import InstanceKey, Origin, StoredInstance
 from storage.layout import Layout
 from storage.refusals import Quarantined
 from storage.search import Page, Query
 from storage.sql import adding, events, refusals, removing, search, stored
 from storage.sql.adding import Added, Burnt, Known, Result
-from storage.sql.engine import reading, writing
+from storage.sql.engine import reading, settle, writing
 from storage.sql.packing import unpack
 from storage.sql.rows import Entry
 from storage.sql.tables import studies
@@ -37,12 +38,14 @@ class SqlIndex:
     def add(self, entries: Sequence[Entry]) -> list[Result | Exception]:
         """Make rows of `entries` in one transaction; one that cannot be a row does not hinder the others.
 
-        An exception in place of a result is an `InvalidInstance`, or what nobody expected.
+        An exception in place of a result is an `InvalidInstance`, or what nobody expected. Where none of them
+        is `settled`, the rows may wait for `settle` to become durable.
         """
         if len({entry.key.sop for entry in entries}) < len(entries):
             return self._add_each(entries)
         try:
-            with writing(self._engine) as connection:
+            settled = any(entry.settled for entry in entries)
+            with writing(self._engine, settled=settled) as connection:
                 return [*adding.add(connection, entries)]
         except _VALUES as error:
             if len(entries) > 1:
@@ -54,6 +57,10 @@ class SqlIndex:
 
     def _add_each(self, entries: Sequence[Entry]) -> list[Result | Exception]:
         return [result for entry in entries for result in self.add([entry])]
+
+    def settle(self) -> None:
+        """Make durable what was added unsettled."""
+        settle(self._engine)
 
     def instance(self, sop: str) -> StoredInstance | None:
         with reading(self._engine) as connection:
@@ -94,6 +101,11 @@ class SqlIndex:
         with reading(self._engine) as connection:
             return events.read(connection, after, limit)
 
+    def skip_event_numbers(self) -> None:
+        """Number later events as if some had been lost: who has seen those misses none of the new ones."""
+        with writing(self._engine) as connection:
+            events.skip_numbers(connection)
+
     def note_refusal(
         self, reason: str, origin: Origin, size: int, kept: tuple[str, Header] | None = None
     ) -> None:
@@ -114,6 +126,11 @@ class SqlIndex:
         """Remove rows; their blobs become `pending_removals`."""
         with writing(self._engine, alone=True) as connection:
             return removing.remove(connection, study, series, sop, origin)
+
+    def was_removed_since(self, key: InstanceKey, moment: datetime) -> bool:
+        """A version of this instance was removed after `moment`, which is not long ago."""
+        with reading(self._engine) as connection:
+            return removing.was_removed_since(connection, key, moment)
 
     def claim_orphan(self, blob: str) -> bool:
         """Ask for the removal of a blob; False when a row uses it."""

@@ -7,7 +7,7 @@ name stays on it for a while after its blob is gone: who found the blob there be
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 
 from storage.instances import InstanceKey, Origin, StoredInstance
 from storage.places import Place, place_of
@@ -108,6 +108,13 @@ def _tidy(connection: Connection, study: str) -> None:
         )
     )
     connection.execute(delete(studies).where(studies.c.id == study_id, ~of_study.exists()))
+
+
+def was_removed_since(connection: Connection, key: InstanceKey, moment: datetime) -> bool:
+    """A blob of this instance was put on the list after `moment`."""
+    first, later = Place(key).blob, f"{Place(key).blob.removesuffix('dcm')}v"
+    mine = or_(removals.c.blob == first, removals.c.blob.startswith(later, autoescape=True))
+    return connection.execute(select(exists().where(mine, removals.c.asked_at > moment))).scalar_one()
 
 
 def claim_orphan(connection: Connection, blob: str) -> bool:

@@ -20,7 +20,7 @@ _MAX_REQUESTS = 64
 
 @dataclass(frozen=True)
 class Entry:
-    """An instance whose blob is durable, ready to become a row."""
+    """An instance whose bytes are durable, ready to become a row."""
 
     header: Header
     instance: StoredInstance
@@ -28,6 +28,8 @@ class Entry:
     delivery: str | None = None
     when_known: Literal["refuse", "replace", "place"] = "refuse"
     """`replace`: other bytes become a new version; `place`: it takes the place its version number says."""
+    settled: bool = True
+    """False when something else keeps the instance until the index is settled."""
     json: bytes = field(init=False)
     layout: bytes = field(init=False)
 

@@ -7,6 +7,8 @@ from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from dicom_node.part10 import file_head
+from storage.part10 import read_meta
 from storage.spool import Spool, SpoolFile
 
 STUDY, SERIES, SOP = "1.2.826.0.1.1", "1.2.826.0.1.1.1", "1.2.826.0.1.1.1.1"
@@ -64,4 +66,21 @@ def part10(transfer_syntax: str = ExplicitVRLittleEndian, **attributes: Any) -> 
 def spooled(spool: Spool, data: bytes) -> SpoolFile:
     file = spool.new()
     file.write(data)
+    return file
+
+
+def begun(spool: Spool, **attributes: Any) -> SpoolFile:
+    """A file as an association leaves it before the end: all bytes, no seal."""
+    data = part10(**attributes)
+    sop = attributes.get("SOPInstanceUID", SOP)
+    file = spool.new()
+    file.begin(file_head(CTImageStorage, sop, ExplicitVRLittleEndian, "SCANNER", "ISOCENTER"))
+    file.write(data[read_meta(data).dataset_offset :])
+    return file
+
+
+def sealed(spool: Spool, **attributes: Any) -> SpoolFile:
+    """A file as an association leaves it."""
+    file = begun(spool, **attributes)
+    file.seal()
     return file

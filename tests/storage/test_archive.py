@@ -287,8 +287,8 @@ class LateBlobs(MemoryBlobs):
         super().__init__()
         self.meanwhile: Any = None
 
-    def put_if_absent(self, name: str, source: Path) -> bool:
-        done = super().put_if_absent(name, source)
+    def put_if_absent(self, name: str, source: Path, *, settled: bool = True) -> bool:
+        done = super().put_if_absent(name, source, settled=settled)
         if self.meanwhile and name.startswith("studies/"):
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()
