@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo serve test soak check format bench lock clean
+.PHONY: demo serve client test soak check format bench lock clean
 
 demo: $(VENV)/.product
 	$(BIN)/isocenter demo $(if $(ONCE),--once) $(ARGS)
 
 serve: $(VENV)/.product
 	$(BIN)/isocenter serve $(ARGS)
+
+client: $(VENV)/.product
+	$(BIN)/pip install -v --no-deps -e .
 
 test: $(VENV)/.dev
 	sh tests/install-servers.sh
@@ -24,6 +27,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python deploy/build_client.py check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -38,13 +42,15 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o requirements-dev.lock
 LOCK := -q --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 
-$(VENV)/.product: requirements.lock pyproject.toml
+CLIENT := hatch_build.py deploy/build_client.py $(shell find webui/client -name node_modules -prune -o -type f -print)
+
+$(VENV)/.product: requirements.lock pyproject.toml $(CLIENT)
 	sh deploy/install.sh $(PYTHON) $(VENV) requirements.lock
 	touch $@
 
-$(VENV)/.dev: requirements-dev.lock pyproject.toml
+$(VENV)/.dev: requirements-dev.lock pyproject.toml $(CLIENT)
 	sh deploy/install.sh $(PYTHON) $(VENV) requirements-dev.lock
 	touch $@ $(VENV)/.product
 
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) dist webui/static/app webui/client/node_modules

@@ -13,3 +13,4 @@ fi
 echo "Installing the packages of $3 into $2 (once; about a minute)"
 "$2/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$3"
 "$2/bin/pip" install -q --disable-pip-version-check --no-deps -e .
+[ -f webui/static/app/index.html ] || echo "The pages were not built (no npm registry?): \`make client\` tries again. Everything else works." >&2

@@ -47,7 +47,7 @@ class SqlFindings:
         """
         query = select(findings).where(findings.c.study_uid == study).order_by(findings.c.id)
         if not superseded:
-            query = query.where(~_has_successor())
+            query = query.where(~has_successor())
         with reading(self._engine) as connection:
             return tuple(_record(row) for row in connection.execute(query).mappings())
 
@@ -67,7 +67,7 @@ class SqlFindings:
             add_findings(connection, records)
 
 
-def _has_successor() -> ColumnElement[bool]:
+def has_successor() -> ColumnElement[bool]:
     """By what reports say of their predecessors, and by the work list.
 
     The work list alone knows of a report that was begun before another and came after it; it is not rebuilt

@@ -23,11 +23,11 @@ from isocenter.services import Services, open_services
 from isocenter.settings import load_settings
 from isocenter.supervisor import Supervisor
 from sample_studies.samples import ensure_sample, sample_truth
-from webui.pages import picture, unit
-from webui.studies import Studies
 
 SAMPLE = "red-triangle"
 PATIENCE_SECONDS = 300
+_UNITS = {"1": "", "[hnsf'U]": "HU", "{ratio}": ""}
+"""UCUM units as people write them, where those differ."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ def _print_findings(records: tuple[FindingRecord, ...], most: int = 16) -> None:
     rows = []
     for record in records[:most]:
         values = "; ".join(
-            f"{(m.derivation or m.concept).meaning} {m.value:.5g} {unit(m.unit)}" for m in record.measurements
+            f"{(m.derivation or m.concept).meaning} {m.value:.5g} {_UNITS.get(m.unit.value, m.unit.value)}"
+            for m in record.measurements
         )
         site = ", ".join(code.meaning for code in (record.site, record.laterality) if code)
         score = f"{record.score.value:.2f}" if record.score else ""
@@ -218,7 +219,4 @@ def _print_where(services: Services, study: str, items: list[WorkItem], url: str
             kind = classes.get(services.archive.instance(sop).sop_class, "SR")
             out.print(f"{item.model.name} {kind}: {sop}", markup=False, soft_wrap=True)
     out.print(f"\nstudy list  {url}/\nthis study  {url}/studies/{study}", markup=False, soft_wrap=True)
-    studies = Studies(services.archive, services.work, services.findings)
-    for image in studies.key_images(studies.study(study), most=1):
-        out.print(f"key image   {url}{picture(image, '/dicom-web')}", markup=False, soft_wrap=True)
     out.print(f"DICOMweb    {url}/dicom-web/studies/{study}/metadata", markup=False, soft_wrap=True)

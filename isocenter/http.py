@@ -25,14 +25,20 @@ from storage.errors import StorageError
 from webui.api.errors import add_review_errors
 from webui.api.reviewer import Identify
 from webui.api.reviews import reviews_router
-from webui.pages import pages_router, static_files
+from webui.api.worklist import worklist_router
+from webui.client_files import ClientFiles
+from webui.pages import pages_router
+from webui.worklist import Worklist
 
 log = logging.getLogger(__name__)
 
 DICOMWEB = "/dicom-web"
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+        # Codecs are WebAssembly, which needs its own permission; nothing else is evaluated.
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
+        "img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'self'"
     ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -57,9 +63,10 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(dicomweb_router(services.archive, services.spool, base_url=base_url), prefix=DICOMWEB)
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
     app.include_router(overlay_router(services.archive))
-    app.include_router(pages_router(services.archive, services.work, services.findings, dicomweb=DICOMWEB))
     app.include_router(reviews_router(services.reviews, Identify(settings.web.user_header)), prefix="/api")
-    app.mount("/static", static_files())
+    app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")
+    app.include_router(pages_router())
+    app.mount("/static", ClientFiles())
     add_error_handlers(app)
     add_review_errors(app)
     _add_health(app, services)

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from inference.findings_sql import SqlFindings
+from inference.overview_sql import SqlOverview
 from inference.pipeline import Pipeline
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
@@ -38,6 +39,7 @@ class Services:
     findings: SqlFindings
     reviews: Reviews
     commitments: SqlCommitments
+    overview: SqlOverview
     catalog: Catalog
 
     def triggers(self) -> Triggers:
@@ -111,6 +113,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 findings=findings,
                 reviews=Reviews(archive, findings, SqlReviews(engine)),
                 commitments=SqlCommitments(engine),
+                overview=SqlOverview(engine),
                 catalog=catalog_for(settings),
             )
     finally:

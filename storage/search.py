@@ -51,7 +51,8 @@ class Query:
     """A search at one level, newest study first.
 
     `include` names attributes (tags as in `Match`) wanted beyond the required ones; `("all",)` asks for every
-    attribute known at that level. `limit` None means the server's own bound.
+    attribute known at that level. `limit` None means our own bound. `behind` is a Study Instance UID:
+    only what comes after that study is answered, in a time that does not depend on how far down it is.
     """
 
     level: Level
@@ -62,6 +63,7 @@ class Query:
     fuzzy: bool = False
     limit: int | None = None
     offset: int = 0
+    behind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

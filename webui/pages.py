@@ -1,85 +1,43 @@
-"""The pages: worklist, study, interface description. Rendered here, so that they work without scripts."""
+"""The addresses of the pages. The worklist and the reader are one application in the browser: `client`."""
 
-from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from inference.findings import Code
-from storage.archive import Archive
-from webui.studies import PAGE_SIZE, Findings, KeyImage, Studies, Work
+from webui.client_files import INDEX
 
-STATIC = Path(__file__).parent / "static"
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    503: {"description": "The pages were not built; the answer says how to build them"}
+}
 
 
-def pages_router(archive: Archive, work: Work, findings: Findings, *, dicomweb: str) -> APIRouter:
-    """The pages over `archive`; `dicomweb` is the path of the DICOMweb root on this server."""
-    router = APIRouter(tags=["pages"], include_in_schema=True)
-    studies = Studies(archive, work, findings)
+def pages_router() -> APIRouter:
+    """The pages, and a readable form of the interface."""
+    router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
     templates = Environment(
         loader=PackageLoader("webui"),
         autoescape=select_autoescape(default=True),
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.globals["picture"] = lambda image: picture(image, dicomweb)
-    templates.globals["number"] = number
-    templates.globals["unit"] = unit
 
-    def page(name: str, **values: Any) -> HTMLResponse:
-        return HTMLResponse(templates.get_template(name).render(**values))
+    def client() -> Response:
+        if not INDEX.is_file():
+            return HTMLResponse(templates.get_template("not_built.html").render(), status_code=503)
+        return FileResponse(INDEX, headers={"Cache-Control": "no-cache"})
 
-    @router.get("/", response_class=HTMLResponse, summary="Studies and what models found in them")
-    def worklist(
-        patient: Annotated[str, Query(max_length=64)] = "", offset: Annotated[int, Query(ge=0, le=10_000)] = 0
-    ) -> HTMLResponse:
-        views, more = studies.newest(patient.strip(), offset=offset)
-        following = f"/?{urlencode({'patient': patient, 'offset': offset + PAGE_SIZE})}" if more else ""
-        return page("worklist.html", views=views, patient=patient, following=following)
+    @router.get("/", summary="The worklist", responses=_RESPONSES)
+    def worklist() -> Response:
+        return client()
 
-    @router.get(
-        "/studies/{study}",
-        response_class=HTMLResponse,
-        summary="One study: findings, pictures, work",
-        responses={404: {"description": "There is no such study"}},
-    )
-    def study_page(study: str) -> HTMLResponse:
-        view = studies.study(study)
-        return page("study.html", view=view, images=studies.key_images(view), dicomweb=dicomweb)
+    @router.get("/studies/{study}", summary="One study: images, findings, reviews", responses=_RESPONSES)
+    def study_page(study: Annotated[str, Path(description="Study Instance UID")]) -> Response:  # noqa: ARG001 - read in the browser
+        return client()
 
-    @router.get("/docs", response_class=HTMLResponse, summary="This interface, readable")
+    @router.get("/docs", summary="This interface, readable")
     def interface(request: Request) -> HTMLResponse:
-        return page("interface.html", api=request.app.openapi())
+        return HTMLResponse(templates.get_template("interface.html").render(api=request.app.openapi()))
 
     return router
-
-
-def static_files() -> StaticFiles:
-    """Style sheets of the pages, to mount at `/static`."""
-    return StaticFiles(directory=STATIC)
-
-
-def picture(image: KeyImage, dicomweb: str) -> str:
-    """The URL of a key image: rendered by DICOMweb, with the mask drawn over it where there is one."""
-    path = f"/studies/{image.study}/series/{image.series}/instances/{image.sop}"
-    drawn = [("seg", image.segmentation)] if image.segmentation else []
-    drawn += [("mark", ",".join(f"{value:.1f}" for value in circle)) for circle in image.circles]
-    if drawn:
-        return f"/overlay{path}?{urlencode([*drawn, ('frame', str(image.frame))])}"
-    return f"{dicomweb}{path}/frames/{image.frame}/rendered"
-
-
-def number(value: float) -> str:
-    """Up to four significant digits, as a report would say it."""
-    if value == int(value) and abs(value) < 1e6:  # noqa: PLR2004 - more digits than a finding has
-        return str(int(value))
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"  # noqa: PLR2004
-
-
-def unit(code: Code) -> str:
-    """A UCUM unit as people write it."""
-    return {"1": "", "[hnsf'U]": "HU", "{ratio}": ""}.get(code.value, code.value)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, literal_column, select
+from sqlalchemy import Connection, Select, and_, false, literal, literal_column, select, tuple_
 
 from storage.search import (
     BY_TAG,
@@ -76,11 +76,28 @@ def _selected(connection: Connection, query: Query) -> Select[Any]:
     if below:
         here.append(_has_below(query.level, below, by_key=by_key))
     by_modality = _drives_by_modality(query)
+    if query.behind is not None:
+        key = study_modality.c if by_modality else None
+        here.append(_behind(connection, query.behind, key))
     if by_modality:
         return _modality_first(by_modality, query).where(*here)
     walked = connection.dialect.name == "sqlite" and not by_key
     statements = _STUDIES_FIRST if walked else _ANY_ORDER
     return statements[query.level].where(*here).order_by(*_ORDER[query.level])
+
+
+def _behind(connection: Connection, study: str, by_modality: Any) -> Condition:
+    """What comes after a study, newest first; nothing after one that is not there (any more)."""
+    place = select(studies.c.study_date, studies.c.id).where(studies.c.study_uid == study)
+    found = connection.execute(place).one_or_none()
+    if found is None:
+        return false()
+    columns = (
+        (by_modality.study_date, by_modality.study_id)
+        if by_modality
+        else (studies.c.study_date, studies.c.id)
+    )
+    return tuple_(*columns) < tuple_(literal(found.study_date), literal(found.id))
 
 
 def _conditions(dialect: str, query: Query) -> tuple[list[Condition], list[tuple[Level, Condition]]]:

@@ -1,1 +1,1 @@
-"""The JSON interface of the pages: reviews, models, quality."""
+"""The JSON interface of the pages: worklist, reviews, models, quality."""

@@ -1,0 +1,3 @@
+export function ReaderPage({ study }: { study: string }) {
+  return <p>{study}</p>;
+}
