@@ -21,6 +21,19 @@ class AiState(StrEnum):
     """No model applies."""
 
 
+class ReviewState(StrEnum):
+    """How far the people are."""
+
+    OPEN = "open"
+    """A finding waits for a verdict."""
+    JUDGED = "judged"
+    """Every finding has one; nobody has signed."""
+    SIGNED = "signed"
+    """A verified report is stored, and nothing has come since."""
+    NOTHING = "nothing"
+    """There is nothing to judge."""
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """A finding that is present, and how often."""
@@ -45,6 +58,8 @@ class Overview:
     labels: tuple[Label, ...] = ()
     flagged: bool = False
     """A result has a reason for doubt."""
-
-
-NOTHING_KNOWN = Overview()
+    review: ReviewState = ReviewState.NOTHING
+    to_judge: int = 0
+    """Findings that need a verdict, or have one."""
+    judged: int = 0
+    """Those that have one."""

@@ -7,15 +7,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Row, Select, or_, select
 
 from inference.findings_sql import has_successor
-from inference.overview import AiState, Label, Overview
-from inference.tables import findings, work_items
+from inference.overview import AiState, Label, Overview, ReviewState
+from inference.reviews import Verdict
+from inference.tables import findings, reviews, signed_reports, work_items
 from inference.workitems import FINAL, Outcome, State
 from storage.sql.engine import reading
 
 _UNFINISHED = tuple(state for state in State if state not in FINAL)
 _WITHOUT_MEANING = (Outcome.SUPERSEDED, Outcome.WITHDRAWN)
 _MOST_LABELS = 500
-_Rows = Mapping[str, Sequence[Row[Any]]]
+_Rows = defaultdict[str, list[Row[Any]]]
 
 
 class SqlOverview:
@@ -25,23 +26,41 @@ class SqlOverview:
         self._engine = engine
 
     def of_studies(self, studies: Sequence[str]) -> Mapping[str, Overview]:
-        """Study Instance UID → overview, of those that any model was to look at; in two statements."""
+        """Study Instance UID → overview; in four statements, however many studies are asked for."""
         if not studies:
             return {}
         with reading(self._engine) as connection:
-            work = _by_study(connection.execute(_work_of(studies)).all())
-            found = _by_study(connection.execute(_findings_of(studies)).all())
-        return {study: _overview(rows, found.get(study, ())) for study, rows in work.items()}
+            work, found, judged, signed = (
+                _by_study(connection.execute(query).all())
+                for query in (
+                    _work_of(studies),
+                    _findings_of(studies),
+                    _reviews_of(studies),
+                    _signed_of(studies),
+                )
+            )
+        return {
+            study: _overview(work[study], found[study], judged[study], signed=bool(signed[study]))
+            for study in studies
+        }
 
-    def studies_with(self, *, code: str | None, state: AiState | None, limit: int) -> tuple[str, ...]:
-        """Up to `limit` studies, in no order, among which is every one that has the code and is in the state.
+    def studies_with(
+        self, *, code: str | None, state: AiState | None, review: ReviewState | None, limit: int
+    ) -> tuple[str, ...]:
+        """Up to `limit` studies, in no order, among which is every one that is like what is asked.
 
-        A state follows from several rows: a study that is here may turn out to be in another.
+        States follow from several rows: a study that is here may turn out to be in another.
         """
-        query = select(findings.c.study_uid).where(findings.c.presence == "present")
+        found = select(findings.c.study_uid)
         if code is not None:
-            query = query.where(findings.c.code_value == code)
-        elif state is not AiState.FOUND:
+            query = found.where(findings.c.code_value == code, findings.c.presence == "present")
+        elif review is ReviewState.SIGNED:
+            query = select(signed_reports.c.study_uid).where(signed_reports.c.stored)
+        elif review is ReviewState.JUDGED:
+            query = select(reviews.c.study_uid)
+        elif review is ReviewState.OPEN or state is AiState.FOUND:
+            query = found.where(findings.c.presence != "absent")
+        else:
             query = select(work_items.c.study_uid).where(_may_be(state))
         with reading(self._engine) as connection:
             return tuple(connection.scalars(query.distinct().limit(limit)))
@@ -64,9 +83,28 @@ def _work_of(studies: Sequence[str]) -> Select[Any]:
 
 
 def _findings_of(studies: Sequence[str]) -> Select[Any]:
-    columns = ("study_uid", "code_value", "code_scheme", "code_meaning", "presence", "score", "flags")
+    columns = (
+        "study_uid",
+        "tracking_uid",
+        "code_value",
+        "code_scheme",
+        "code_meaning",
+        "presence",
+        "score",
+        "flags",
+    )
     query = select(*(findings.c[name] for name in columns)).where(findings.c.study_uid.in_(studies))
     return query.where(~has_successor()).order_by(findings.c.id)
+
+
+def _reviews_of(studies: Sequence[str]) -> Select[Any]:
+    columns = ("study_uid", "id", "tracking_uid", "verdict", "undoes")
+    return select(*(reviews.c[name] for name in columns)).where(reviews.c.study_uid.in_(studies))
+
+
+def _signed_of(studies: Sequence[str]) -> Select[Any]:
+    rows = signed_reports.c
+    return select(rows.study_uid).where(rows.study_uid.in_(studies), rows.stored)
 
 
 def _next_code(found: Sequence[Label]) -> Select[Any]:
@@ -87,29 +125,54 @@ def _may_be(state: AiState | None) -> ColumnElement[bool]:
 
 
 def _by_study(rows: Sequence[Row[Any]]) -> _Rows:
-    grouped: dict[str, list[Row[Any]]] = defaultdict(list)
+    grouped: _Rows = defaultdict(list)
     for row in rows:
         grouped[row.study_uid].append(row)
     return grouped
 
 
-def _overview(work: Sequence[Row[Any]], found: Sequence[Row[Any]]) -> Overview:
+def _overview(
+    work: Sequence[Row[Any]], found: Sequence[Row[Any]], said: Sequence[Row[Any]], *, signed: bool
+) -> Overview:
     labels = _labels(found)
     state = _state(work, found=bool(labels))
     percents = [100 if row.state in FINAL else row.progress for row in work]
     reasons = dict.fromkeys(
         f"{row.model}: {row.reason}" for row in work if row.outcome in {Outcome.FAILED, Outcome.REFUSED}
     )
+    judged, to_judge = _judged(found, said)
     return Overview(
         state,
         progress=sum(percents) // len(percents) if state is AiState.RUNNING else None,
         reasons=tuple(reasons),
         labels=labels,
         flagged=any(row.flags for row in found),
+        review=_review_state(judged, to_judge, signed=signed),
+        to_judge=to_judge,
+        judged=judged,
     )
 
 
+def _judged(found: Sequence[Row[Any]], said: Sequence[Row[Any]]) -> tuple[int, int]:
+    """How many findings have a verdict, and how many there are that have or need one."""
+    undone = {row.undoes for row in said}
+    counts = {row.tracking_uid for row in said if row.verdict != Verdict.UNDO and row.id not in undone}
+    added = {row.tracking_uid for row in said if row.verdict == Verdict.MISSED and row.id not in undone}
+    need = {row.tracking_uid for row in found if row.presence != "absent"} | added
+    return len(need & counts), len(need)
+
+
+def _review_state(judged: int, to_judge: int, *, signed: bool) -> ReviewState:
+    if judged < to_judge:
+        return ReviewState.OPEN
+    if signed:
+        return ReviewState.SIGNED
+    return ReviewState.JUDGED if to_judge else ReviewState.NOTHING
+
+
 def _state(work: Sequence[Row[Any]], *, found: bool) -> AiState:
+    if not work:
+        return AiState.FOUND if found else AiState.NO_MODEL
     outcomes = {row.outcome for row in work}
     if any(row.state in _UNFINISHED for row in work):
         return AiState.RUNNING

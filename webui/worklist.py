@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from inference.overview import AiState, Label, Overview
+from inference.overview import AiState, Label, Overview, ReviewState
 from storage.archive import Archive
 from storage.search import Exact, Match, OneOf, Query, Range, Wildcard
 
@@ -24,7 +24,9 @@ class Overviews(Protocol):
 
     def of_studies(self, studies: Sequence[str]) -> Mapping[str, Overview]: ...
 
-    def studies_with(self, *, code: str | None, state: AiState | None, limit: int) -> tuple[str, ...]: ...
+    def studies_with(
+        self, *, code: str | None, state: AiState | None, review: ReviewState | None, limit: int
+    ) -> tuple[str, ...]: ...
 
     def labels(self) -> tuple[Label, ...]: ...
 
@@ -44,6 +46,19 @@ class Asked:
     code: str | None = None
     """Code value of a finding that is present."""
     state: AiState | None = None
+    review: ReviewState | None = None
+
+    @property
+    def of_index(self) -> bool:
+        """The index alone can tell."""
+        return self.code is None and self.state is None and self.review is None
+
+    @property
+    def of_absence(self) -> bool:
+        """What has no rows in the tables of work and findings is asked for: there are no candidates."""
+        return self.code is None and (
+            self.state is AiState.NO_MODEL or (self.state is None and self.review is ReviewState.NOTHING)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +98,17 @@ class Worklist:
     def page(self, asked: Asked, *, behind: str | None, size: int) -> Page:
         """Up to `size` studies behind the study `behind`, newest first."""
         query = Query("study", _matches(asked), fuzzy=True, include=_INCLUDE, behind=behind)
-        if asked.code is None and asked.state is None:
+        if asked.of_index:
             found = self._archive.search(replace(query, limit=size))
             rows = self._rows(found.answers)
             return self._with_priors(rows, rows[-1].uid if found.more else None, len(rows))
         return self._filtered(asked, query, size)
 
     def _filtered(self, asked: Asked, query: Query, size: int) -> Page:
-        if asked.state is not AiState.NO_MODEL:
-            few = self._overviews.studies_with(code=asked.code, state=asked.state, limit=_CANDIDATES + 1)
+        if not asked.of_absence:
+            few = self._overviews.studies_with(
+                code=asked.code, state=asked.state, review=asked.review, limit=_CANDIDATES + 1
+            )
             if not few:
                 return Page((), None, 0)
             if len(few) <= _CANDIDATES:
@@ -124,10 +141,7 @@ class Worklist:
     def _rows(self, answers: Sequence[Mapping[str, Any]]) -> list[Row]:
         uids = [str(answer[_UID]["Value"][0]) for answer in answers]
         overviews = self._overviews.of_studies(uids)
-        return [
-            Row(uid, answer, overviews.get(uid, Overview()))
-            for uid, answer in zip(uids, answers, strict=True)
-        ]
+        return [Row(uid, answer, overviews[uid]) for uid, answer in zip(uids, answers, strict=True)]
 
     def _with_priors(self, rows: Sequence[Row], behind: str | None, looked_at: int) -> Page:
         dates = self._dates_of_patients({_patient(row.attributes)[0] for row in rows} - {""})
@@ -153,7 +167,7 @@ class Worklist:
 
 def _fits(asked: Asked, overview: Overview) -> bool:
     has_code = asked.code is None or any(label.value == asked.code for label in overview.labels)
-    return has_code and asked.state in {None, overview.state}
+    return has_code and asked.state in {None, overview.state} and asked.review in {None, overview.review}
 
 
 def _matches(asked: Asked) -> tuple[Match, ...]:

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 
-from inference.overview import AiState, Label
+from inference.overview import AiState, Label, ReviewState
+from webui.api.documented import problems
 from webui.worklist import Asked, Row, Worklist
 
 _DATE = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 _UID = r"^[0-9.]{1,64}$"
-_MALFORMED = {"description": "A parameter is malformed; the problem names it"}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     304: {"description": "Nothing has changed since the answer that `If-None-Match` names"},
-    400: _MALFORMED,
+    **problems(400),
 }
 
 
@@ -54,6 +54,9 @@ class StudyAnswer(BaseModel):
     labels: list[LabelAnswer]
     """What is present, the most certain first."""
     flagged: bool
+    review: ReviewState
+    to_judge: int
+    judged: int
     priors: int
 
 
@@ -90,6 +93,7 @@ def worklist_router(worklist: Worklist) -> APIRouter:
         modality: Annotated[str, Query(max_length=16, description="A modality in the study")] = "",
         finding: Annotated[str | None, Query(max_length=64, description="Code value that is present")] = None,
         state: Annotated[AiState | None, Query(description="How far the models are")] = None,
+        review: Annotated[ReviewState | None, Query(description="How far the people are")] = None,
         behind: Annotated[str | None, Query(pattern=_UID, description="`next` of the page before")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
@@ -103,6 +107,7 @@ def worklist_router(worklist: Worklist) -> APIRouter:
             modality=modality.strip().upper(),
             code=finding or None,
             state=state,
+            review=review,
         )
         page = worklist.page(asked, behind=behind, size=limit)
         answer = WorklistAnswer(
@@ -113,7 +118,7 @@ def worklist_router(worklist: Worklist) -> APIRouter:
     @router.get(
         "/worklist/findings",
         summary="Findings that the worklist may be asked for",
-        responses={400: _MALFORMED},
+        responses=problems(400),
     )
     def labels() -> list[LabelAnswer]:
         return [_label(label) for label in worklist.labels()]
@@ -155,6 +160,9 @@ def _study(row: Row) -> StudyAnswer:
         reasons=list(overview.reasons),
         labels=[_label(label) for label in overview.labels],
         flagged=overview.flagged,
+        review=overview.review,
+        to_judge=overview.to_judge,
+        judged=overview.judged,
         priors=row.priors,
     )
 
