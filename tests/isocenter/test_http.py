@@ -1,5 +1,7 @@
 """Health, metrics, headers and the interface's description on the whole application."""
 
+import re
+
 from isocenter.services import open_services
 from isocenter.settings import load_settings
 from tests.isocenter.conftest import store_ct, web_of
