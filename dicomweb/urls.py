@@ -8,7 +8,7 @@ from fastapi import Request
 from storage.instances import InstanceKey
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_RESOURCE = re.compile(r"/(studies|series|instances)(/|$)")
+_RESOURCE = re.compile(r"/(studies|series|instances|workitems)(/|$)")
 
 
 @dataclass(frozen=True, slots=True)

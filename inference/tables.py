@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from storage.sql.tables import BigId, UtcTime
@@ -53,10 +54,47 @@ work_items = Table(
     Column("timings", JSON, nullable=False, default=dict),
     Column("results", JSON, nullable=False, default=list),
     Column("predecessor_uid", String(UID_LENGTH)),
+    # What makes it a Unified Procedure Step for others. One that is not of a model has an empty `model`.
+    Column("performer", String(16), nullable=False, server_default=text("'worker'")),
+    Column("label", Text, nullable=False, server_default=text("''")),
+    Column("readiness", String(16), nullable=False, server_default=text("'READY'")),
+    Column("patient_id", Text, nullable=False, server_default=text("''")),
+    Column("attributes", JSON, nullable=False, server_default=text("'{}'")),  # the DICOM JSON Model
     Index("ix_work_items_state", "state", "priority", "due_at"),
     Index("ix_work_items_subject", "subject_uid", "model"),
     Index("ix_work_items_study", "study_uid"),
     Index("ix_work_items_created", "created_at"),
+    Index("ix_work_items_patient", "patient_id"),
+)
+
+# Who hears of changes: of one step, of all, of those that match (PS3.4 CC.2.3).
+step_subscriptions = Table(
+    "step_subscriptions",
+    metadata,
+    Column("uid", String(UID_LENGTH), primary_key=True),  # of a step, or a well-known one
+    Column("aet", String(16), primary_key=True),
+    Column("channel", String(8), primary_key=True),
+    # False: not this step, in spite of a subscription to all.
+    Column("subscribed", Boolean, nullable=False),
+    Column("deletion_lock", Boolean, nullable=False),
+    Column("keys", JSON, nullable=False),
+    Column("suspended_at", UtcTime),
+    Index("ix_step_subscriptions_aet", "aet", "channel"),
+)
+
+# Reports on their way: written with the change that they tell of, removed when they have been received.
+step_reports = Table(
+    "step_reports",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("aet", String(16), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("uid", String(UID_LENGTH), nullable=False),
+    Column("event_type", Integer, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_step_reports_receiver", "channel", "aet", "id"),
+    sqlite_autoincrement=True,
 )
 
 findings = Table(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import Any
 
 from inference.uids import uid_from
 from storage.instances import StoredInstance
@@ -54,6 +55,15 @@ class Priority(IntEnum):
     LOW = 3
 
 
+class Performer(StrEnum):
+    """Who carries out a work item."""
+
+    WORKER = "worker"
+    """One of our own workers."""
+    OUTSIDE = "outside"
+    """An engine of somebody else, which claims it by a change of state (PS3.4 CC.2.1)."""
+
+
 class Outcome(StrEnum):
     """How a work item ended."""
 
@@ -82,14 +92,18 @@ class Inputs:
     subject: str
     """What a later work item of the same model supersedes: the series, or the one instance where each
     instance is an input of its own."""
+    sop_classes: tuple[str, ...] = ()
+    """SOP Class UIDs of the instances in the same order; empty where they were not noted."""
 
     @classmethod
     def of_series(cls, instances: Sequence[StoredInstance]) -> "Inputs":
         """All of `instances`, of one series and in any order, as one input."""
-        pairs = sorted((instance.key.sop, instance.digest) for instance in instances)
-        text = "\n".join(f"{sop} {digest}" for sop, digest in pairs)
+        ordered = sorted(instances, key=lambda instance: (instance.key.sop, instance.digest))
+        text = "\n".join(f"{instance.key.sop} {instance.digest}" for instance in ordered)
         key, fingerprint = instances[0].key, hashlib.sha256(text.encode()).hexdigest()
-        return cls(key.study, key.series, tuple(sop for sop, _ in pairs), fingerprint, key.series)
+        sops = tuple(instance.key.sop for instance in ordered)
+        classes = tuple(instance.sop_class for instance in ordered)
+        return cls(key.study, key.series, sops, fingerprint, key.series, classes)
 
     @classmethod
     def of_instance(cls, instance: StoredInstance) -> "Inputs":
@@ -153,11 +167,20 @@ class WorkItem:
     """SOP Instance UIDs of the stored result objects, the SR first."""
     predecessor: str | None = None
     """UID of the work item of the same model that this one supersedes."""
+    label: str = ""
+    """Procedure Step Label (0074,1204)."""
+    performer: Performer = Performer.WORKER
+    readiness: str = "READY"
+    """Input Readiness State (0040,4041)."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What others have said of it, and of whom it is, in the DICOM JSON Model."""
 
     def as_json(self) -> dict[str, object]:
         """Everything as values that `json.dumps` takes; times in ISO 8601."""
         return {
             "uid": self.uid,
+            "label": self.label,
+            "performer": self.performer.value,
             "model": self.model.name,
             "version": self.model.version,
             "model_digest": self.model.digest,
@@ -194,10 +217,16 @@ class NewWorkItem:
     due_at: datetime
     priority: Priority = Priority.MEDIUM
     received_at: datetime | None = None
+    performer: Performer = Performer.WORKER
+    subject: Mapping[str, Any] = field(default_factory=dict)
+    """What the procedure step says of the patient, in the DICOM JSON Model."""
+    repeats: str | None = None
+    """UID of the work item that ended without results and is done again."""
 
     @property
     def uid(self) -> str:
-        return work_item_uid(self.model, self.inputs)
+        # A step that has ended stays as it is (PS3.4 CC.1.1): its repetition is another one.
+        return uid_from("again", self.repeats) if self.repeats else work_item_uid(self.model, self.inputs)
 
 
 def _iso(moment: datetime | None) -> str | None:

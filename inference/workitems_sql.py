@@ -1,11 +1,10 @@
 """The work list in SQL: a change of state is one conditional statement, so one worker holds an item."""
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select, update
 
 from inference.arrivals_sql import SqlArrivals, take
 from inference.completeness import Arrivals
@@ -14,22 +13,20 @@ from inference.inserting import insert_if_absent
 from inference.records import FindingRecord
 from inference.tables import work_items
 from inference.uids import uid_from
+from inference.ups.reports_sql import report_canceled_unbegun, report_progress, report_state
+from inference.workitem_rows import COLUMNS, fetch, fetch_inputs, item_of, new_row
 from inference.workitems import (
     FINAL,
     IllegalTransition,
     Inputs,
     LeaseLost,
-    ModelReference,
     NewWorkItem,
     Outcome,
-    Priority,
+    Performer,
     State,
-    UnknownWorkItem,
     WorkItem,
 )
 from storage.sql.engine import reading, writing
-
-_COLUMNS = [column for column in work_items.c if column.name != "inputs"]
 
 
 def utc_now() -> datetime:
@@ -45,12 +42,15 @@ def schedule(connection: Connection, new: NewWorkItem, now: datetime) -> bool:
     row = work_items.c
     same = and_(row.subject_uid == new.inputs.subject, row.model == new.model.name, row.uid != new.uid)
     newest = select(row.uid).where(same).order_by(row.created_at.desc(), row.uid).limit(1)
-    values = _new_row(new, now) | {"predecessor_uid": connection.scalar(newest)}
+    values = new_row(new, now) | {"predecessor_uid": connection.scalar(newest)}
     if not insert_if_absent(connection, work_items, values):
         return False
     reason = f"superseded by {new.uid}: other images of the series arrived before it began"
     waiting = and_(same, row.state == State.SCHEDULED)
-    connection.execute(update(work_items).where(waiting).values(_cancelled(Outcome.SUPERSEDED, reason, now)))
+    superseded = update(work_items).where(waiting).values(cancelled(Outcome.SUPERSEDED, reason, now))
+    for uid in connection.scalars(superseded.returning(row.uid)).all():
+        report_canceled_unbegun(connection, fetch(connection, uid), now)
+    report_state(connection, fetch(connection, new.uid), now)
     return True
 
 
@@ -92,20 +92,12 @@ class SqlWorkItems:
             UnknownWorkItem: there is none of this UID.
         """
         with reading(self._engine) as connection:
-            return _get(connection, uid)
+            return fetch(connection, uid)
 
     def inputs(self, uid: str) -> Inputs:
         """The instances the work item is about; raises `UnknownWorkItem`."""
-        row = work_items.c
-        query = select(row.study_uid, row.series_uid, row.inputs, row.fingerprint, row.subject_uid).where(
-            row.uid == uid
-        )
         with reading(self._engine) as connection:
-            found = connection.execute(query).one_or_none()
-        if found is None:
-            raise UnknownWorkItem(f"no work item {uid}")
-        sops = tuple(zlib.decompress(found.inputs).decode().split("\n"))
-        return Inputs(found.study_uid, found.series_uid, sops, found.fingerprint, found.subject_uid)
+            return fetch_inputs(connection, uid)
 
     def list(
         self,
@@ -119,7 +111,7 @@ class SqlWorkItems:
     ) -> tuple[WorkItem, ...]:
         """Work items that match all filters given, newest first."""
         row = work_items.c
-        query: Select[Any] = select(*_COLUMNS).order_by(row.created_at.desc(), row.uid)
+        query: Select[Any] = select(*COLUMNS).order_by(row.created_at.desc(), row.uid)
         if states:
             query = query.where(row.state.in_([state.value for state in states]))
         for column, wanted in ((row.study_uid, study), (row.series_uid, series), (row.model, model)):
@@ -127,7 +119,7 @@ class SqlWorkItems:
                 query = query.where(column == wanted)
         with reading(self._engine) as connection:
             found = connection.execute(query.limit(limit).offset(offset)).mappings()
-            return tuple(_item(each) for each in found)
+            return tuple(item_of(each) for each in found)
 
     def counts(self) -> dict[State, int]:
         """How many work items are in each state; every state is named."""
@@ -169,7 +161,10 @@ class SqlWorkItems:
         with writing(self._engine) as connection:
             if connection.execute(claim).rowcount != 1:
                 return None
-            return _get(connection, uid)
+            item = fetch(connection, uid)
+            if item.started_at == now:
+                report_state(connection, item, now)
+            return item
 
     def renew(self, uid: str, transaction: str, lease: timedelta) -> None:
         """Hold on to the work item for `lease` from now; raises `LeaseLost`."""
@@ -177,7 +172,10 @@ class SqlWorkItems:
 
     def progress(self, uid: str, transaction: str, percent: int, note: str = "") -> None:
         """Report Procedure Step Progress (PS3.4 CC.2.6); raises `LeaseLost`."""
-        self._changed(uid, transaction, {"progress": percent, "progress_note": note})
+        values = {"progress": percent, "progress_note": note}
+        with writing(self._engine) as connection:
+            _change(connection, uid, transaction, values)
+            report_progress(connection, fetch(connection, uid), self._clock())
 
     def complete(
         self,
@@ -192,12 +190,13 @@ class SqlWorkItems:
         Raises:
             LeaseLost: somebody else took the item over; nothing is written.
         """
-        values = _ended(State.COMPLETED, Outcome.RESULTS, "", self._clock())
+        now = self._clock()
+        values = ended(State.COMPLETED, Outcome.RESULTS, "", now)
         values |= {"results": list(results), "timings": dict(timings), "progress": 100, "progress_note": ""}
         with writing(self._engine) as connection:
             _change(connection, uid, transaction, values)
             add_findings(connection, findings)
-            return _get(connection, uid)
+            return _reported(connection, uid, now)
 
     def retry(
         self, uid: str, transaction: str, reason: str, at: datetime, *, counts: bool = True
@@ -224,12 +223,15 @@ class SqlWorkItems:
         Raises:
             LeaseLost: somebody else took the item over; nothing is written.
         """
-        return self._changed(uid, transaction, _cancelled(outcome, reason, self._clock()))
+        now = self._clock()
+        with writing(self._engine) as connection:
+            _change(connection, uid, transaction, cancelled(outcome, reason, now))
+            return _reported(connection, uid, now)
 
     def _changed(self, uid: str, transaction: str, values: Mapping[str, Any]) -> WorkItem:
         with writing(self._engine) as connection:
             _change(connection, uid, transaction, values)
-            return _get(connection, uid)
+            return fetch(connection, uid)
 
     def cancel(self, uid: str, reason: str) -> WorkItem:
         """Withdraw a work item; whoever holds it learns so when it next renews or completes.
@@ -238,89 +240,57 @@ class SqlWorkItems:
             UnknownWorkItem: there is none of this UID.
             IllegalTransition: it has ended already.
         """
-        row = work_items.c
-        open_ = row.state.not_in([state.value for state in FINAL])
-        values = _cancelled(Outcome.WITHDRAWN, reason, self._clock())
         with writing(self._engine) as connection:
-            done = connection.execute(update(work_items).where(row.uid == uid, open_).values(values))
-            item = _get(connection, uid)
-            if done.rowcount != 1:
-                raise IllegalTransition(f"work item {uid} is {item.state} already")
-            return item
+            return withdraw(connection, fetch(connection, uid, lock=True), reason, self._clock())
+
+
+def withdraw(connection: Connection, item: WorkItem, reason: str, now: datetime) -> WorkItem:
+    """Cancel a work item in the transaction of `connection`; raises `IllegalTransition` when it has ended."""
+    row = work_items.c
+    open_ = row.state.not_in([state.value for state in FINAL])
+    values = cancelled(Outcome.WITHDRAWN, reason, now)
+    if connection.execute(update(work_items).where(row.uid == item.uid, open_).values(values)).rowcount != 1:
+        raise IllegalTransition(f"work item {item.uid} is {item.state} already")
+    after = fetch(connection, item.uid)
+    report = report_canceled_unbegun if item.state is State.SCHEDULED else report_state
+    report(connection, after, now)
+    return after
+
+
+def _reported(connection: Connection, uid: str, now: datetime) -> WorkItem:
+    item = fetch(connection, uid)
+    report_state(connection, item, now)
+    return item
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
     row = work_items.c
     unheld = or_(row.lease_until.is_(None), row.lease_until <= now)
     abandoned = and_(row.state == State.IN_PROGRESS, unheld)
-    return and_(row.due_at <= now, or_(row.state == State.SCHEDULED, abandoned))
+    ours = and_(row.due_at <= now, row.performer == Performer.WORKER)
+    return and_(ours, or_(row.state == State.SCHEDULED, abandoned))
 
 
 def _change(connection: Connection, uid: str, transaction: str, values: Mapping[str, Any]) -> None:
     row = work_items.c
     held = and_(row.uid == uid, row.state == State.IN_PROGRESS, row.transaction_uid == transaction)
     if connection.execute(update(work_items).where(held).values(values)).rowcount != 1:
-        item = _get(connection, uid)
+        item = fetch(connection, uid)
         raise LeaseLost(f"work item {uid} is {item.state}, not held under transaction {transaction}")
 
 
-def _ended(state: State, outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
+def ended(state: State, outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
+    """What the row of a work item that has ended says."""
     return {
         "state": state,
         "outcome": outcome,
         "reason": reason,
         "finished_at": now,
+        # The transaction stays: who asks for the same again is told so (PS3.4 table CC.1.1-2).
         "lease_until": None,
-        "transaction_uid": None,
     }
 
 
-def _cancelled(outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
-    return _ended(State.CANCELED, outcome, reason, now)
-
-
-def _get(connection: Connection, uid: str) -> WorkItem:
-    found = connection.execute(select(*_COLUMNS).where(work_items.c.uid == uid)).mappings().one_or_none()
-    if found is None:
-        raise UnknownWorkItem(f"no work item {uid}")
-    return _item(found)
-
-
-def _new_row(new: NewWorkItem, now: datetime) -> dict[str, Any]:
-    return {
-        "uid": new.uid,
-        "model": new.model.name,
-        "model_version": new.model.version,
-        "model_digest": new.model.digest,
-        "card_digest": new.model.card_digest,
-        "study_uid": new.inputs.study,
-        "series_uid": new.inputs.series,
-        "subject_uid": new.inputs.subject,
-        "fingerprint": new.inputs.fingerprint,
-        "instances": len(new.inputs.sops),
-        "inputs": zlib.compress("\n".join(new.inputs.sops).encode()),
-        "priority": int(new.priority),
-        "state": State.SCHEDULED,
-        "created_at": now,
-        "due_at": new.due_at,
-        "received_at": new.received_at,
-    }
-
-
-def _item(row: RowMapping) -> WorkItem:
-    same = {column.name: row[column.name] for column in _COLUMNS if column.name in WorkItem.__slots__}
-    same |= {"state": State(row["state"]), "priority": Priority(row["priority"])}
-    return WorkItem(
-        **same
-        | {
-            "model": ModelReference(
-                row["model"], row["model_version"], row["model_digest"], row["card_digest"]
-            ),
-            "study": row["study_uid"],
-            "series": row["series_uid"],
-            "transaction": row["transaction_uid"],
-            "outcome": Outcome(row["outcome"]) if row["outcome"] else None,
-            "results": tuple(row["results"]),
-            "predecessor": row["predecessor_uid"],
-        }
-    )
+def cancelled(outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
+    """What the row of a work item that was canceled says."""
+    return ended(State.CANCELED, outcome, reason, now)

@@ -18,8 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicomweb.overlay import overlay_router
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
+from dicomweb.ups import worklist_router
 from isocenter.metrics import registry_for
-from isocenter.services import Services
+from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
 from storage.errors import StorageError
 from webui.api.errors import add_review_errors
@@ -32,7 +33,6 @@ from webui.worklist import Worklist
 
 log = logging.getLogger(__name__)
 
-DICOMWEB = "/dicom-web"
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         # Codecs are WebAssembly, which needs its own permission; nothing else is evaluated.
@@ -61,6 +61,8 @@ def create_app(services: Services) -> FastAPI:
     )
     base_url = settings.web.base_url + DICOMWEB if settings.web.base_url else None
     app.include_router(dicomweb_router(services.archive, services.spool, base_url=base_url), prefix=DICOMWEB)
+    worklist = worklist_router(services.steps, base_url=base_url, origins=tuple(settings.web.cors_origins))
+    app.include_router(worklist, prefix=DICOMWEB)
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
     app.include_router(overlay_router(services.archive))
     app.include_router(reviews_router(services.reviews, Identify(settings.web.user_header)), prefix="/api")
@@ -75,9 +77,9 @@ def create_app(services: Services) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.web.cors_origins),
-            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
             allow_headers=["Accept", "Authorization", "Content-Type", "If-None-Match", "Range"],
-            expose_headers=["Content-Range", "ETag", "Warning"],
+            expose_headers=["Content-Location", "Content-Range", "ETag", "Location", "Warning"],
         )
     if hosts := _allowed_hosts(settings):
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)

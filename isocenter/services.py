@@ -10,6 +10,8 @@ from inference.pipeline import Pipeline
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
 from inference.triggers import Triggers
+from inference.ups.data_set import Access
+from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.settings import Settings, SettingsError
@@ -25,6 +27,9 @@ from storage.sql.commitments import SqlCommitments
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
 
+DICOMWEB = "/dicom-web"
+"""Path of the DICOMweb root."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -36,6 +41,7 @@ class Services:
     archive: Archive
     spool: Spool
     work: SqlWorkItems
+    steps: SqlProcedureSteps
     findings: SqlFindings
     reviews: Reviews
     commitments: SqlCommitments
@@ -78,6 +84,12 @@ def blobs_for(settings: Settings) -> Blobs:
     return S3Blobs(s3_client(s3.endpoint, s3.access_key, secret, region=s3.region, tls=s3.tls), s3.bucket)
 
 
+def access_of(settings: Settings) -> Access:
+    """Where others get the images of procedure steps."""
+    web = settings.web.base_url
+    return Access(settings.node.aet, f"{web.rstrip('/')}{DICOMWEB}" if web else "")
+
+
 def catalog_for(settings: Settings) -> Catalog:
     """The models that come with Isocenter, then those of the settings, without the disabled ones."""
     return Catalog((PACKAGED, *settings.inference.models), disabled=settings.inference.disabled_models)
@@ -114,6 +126,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 reviews=Reviews(archive, findings, SqlReviews(engine)),
                 commitments=SqlCommitments(engine),
                 overview=SqlOverview(engine),
+                steps=SqlProcedureSteps(engine, archive, access_of(settings)),
                 catalog=catalog_for(settings),
             )
     finally:

@@ -10,6 +10,9 @@ import pytest
 from fastapi import FastAPI
 
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
+from dicomweb.ups import worklist_router
+from inference.ups.data_set import Access
+from inference.ups.steps_sql import SqlProcedureSteps
 from isocenter import migrations
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
@@ -42,8 +45,10 @@ def opened(folder: Path, empty_index: Path) -> Iterator[tuple[Archive, Spool]]:
     engine.dispose()
 
 
-def application(archive: Archive, spool: Spool, **options) -> FastAPI:
+def application(archive: Archive, spool: Spool, steps: SqlProcedureSteps | None = None, **options) -> FastAPI:
     app = FastAPI()
+    if steps is not None:
+        app.include_router(worklist_router(steps), prefix="/dicom-web")
     app.include_router(dicomweb_router(archive, spool, **options), prefix="/dicom-web")
     app.include_router(wado_uri_router(archive), prefix="/wado")
     add_error_handlers(app)
@@ -74,8 +79,15 @@ def spool(opened_archive) -> Spool:
 
 
 @pytest.fixture
-def app(archive: Archive, spool: Spool) -> FastAPI:
-    return application(archive, spool)
+def steps(archive: Archive, tmp_path: Path) -> Iterator[SqlProcedureSteps]:
+    engine = connect(f"sqlite:///{tmp_path / 'index.db'}")
+    yield SqlProcedureSteps(engine, archive, Access("ISOCENTER", "http://pacs/dicom-web"))
+    engine.dispose()
+
+
+@pytest.fixture
+def app(archive: Archive, spool: Spool, steps: SqlProcedureSteps) -> FastAPI:
+    return application(archive, spool, steps)
 
 
 @pytest.fixture

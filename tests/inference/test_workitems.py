@@ -210,7 +210,7 @@ def test_completion_brings_the_findings_and_ends_the_item(work, scheduled, engin
         {"model": 1.5},
         clock.now,
     )
-    assert done.transaction is None
+    assert done.transaction == held.transaction
     assert SqlFindings(engine).of_study("1.2") == (record, finding(uid))
 
 

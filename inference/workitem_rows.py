@@ -1,0 +1,116 @@
+"""A work item as a row of its table, and back."""
+
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+
+from inference.tables import work_items
+from inference.workitems import (
+    Inputs,
+    ModelReference,
+    NewWorkItem,
+    Outcome,
+    Performer,
+    Priority,
+    State,
+    UnknownWorkItem,
+    WorkItem,
+)
+
+COLUMNS = [column for column in work_items.c if column.name not in {"inputs", "patient_id"}]
+"""What a `WorkItem` is made of."""
+_PATIENT_ID = "00100020"
+
+
+def fetch(connection: Connection, uid: str, *, lock: bool = False) -> WorkItem:
+    """The work item.
+
+    Args:
+        connection: a transaction.
+        uid: of the work item.
+        lock: nobody else changes it until the transaction ends.
+
+    Raises:
+        UnknownWorkItem: there is none of this UID.
+    """
+    query = select(*COLUMNS).where(work_items.c.uid == uid)
+    query = query.with_for_update() if lock else query
+    found = connection.execute(query).mappings().one_or_none()
+    if found is None:
+        raise UnknownWorkItem(f"no work item {uid}")
+    return item_of(found)
+
+
+def fetch_inputs(connection: Connection, uid: str) -> Inputs:
+    """The instances the work item is about; raises `UnknownWorkItem`."""
+    row = work_items.c
+    query = select(row.study_uid, row.series_uid, row.inputs, row.fingerprint, row.subject_uid)
+    found = connection.execute(query.where(row.uid == uid)).one_or_none()
+    if found is None:
+        raise UnknownWorkItem(f"no work item {uid}")
+    lines = [line.split(" ") for line in zlib.decompress(found.inputs).decode().split("\n")]
+    sops = tuple(line[0] for line in lines)
+    classes = tuple(line[1] for line in lines if len(line) > 1)
+    return Inputs(found.study_uid, found.series_uid, sops, found.fingerprint, found.subject_uid, classes)
+
+
+def packed(inputs: Inputs) -> bytes:
+    """The instances of a work item: a line each, with SOP Instance and SOP Class UID."""
+    if not inputs.sop_classes:
+        return zlib.compress("\n".join(inputs.sops).encode())
+    pairs = zip(inputs.sops, inputs.sop_classes, strict=True)
+    return zlib.compress("\n".join(f"{sop} {sop_class}" for sop, sop_class in pairs).encode())
+
+
+def new_row(new: NewWorkItem, now: datetime) -> dict[str, Any]:
+    """The row of a work item that nobody has begun."""
+    return {
+        "uid": new.uid,
+        "model": new.model.name,
+        "model_version": new.model.version,
+        "model_digest": new.model.digest,
+        "card_digest": new.model.card_digest,
+        "study_uid": new.inputs.study,
+        "series_uid": new.inputs.series,
+        "subject_uid": new.inputs.subject,
+        "fingerprint": new.inputs.fingerprint,
+        "instances": len(new.inputs.sops),
+        "inputs": packed(new.inputs),
+        "priority": int(new.priority),
+        "state": State.SCHEDULED,
+        "created_at": now,
+        "due_at": new.due_at,
+        "received_at": new.received_at,
+        "performer": new.performer.value,
+        "label": f"{new.model.name} {new.model.version}",
+        "patient_id": patient_id(new.subject),
+        "attributes": dict(new.subject),
+    }
+
+
+def patient_id(attributes: Mapping[str, Any]) -> str:
+    """Patient ID as it is searched for."""
+    values = attributes.get(_PATIENT_ID, {}).get("Value") or [""]
+    return str(values[0] or "").strip()
+
+
+def item_of(row: RowMapping) -> WorkItem:
+    """The work item of a row with `COLUMNS`."""
+    same = {column.name: row[column.name] for column in COLUMNS if column.name in WorkItem.__slots__}
+    model = ModelReference(row["model"], row["model_version"], row["model_digest"], row["card_digest"])
+    other = {
+        "state": State(row["state"]),
+        "priority": Priority(row["priority"]),
+        "performer": Performer(row["performer"]),
+        "model": model,
+        "study": row["study_uid"],
+        "series": row["series_uid"],
+        "transaction": row["transaction_uid"],
+        "outcome": Outcome(row["outcome"]) if row["outcome"] else None,
+        "results": tuple(row["results"]),
+        "predecessor": row["predecessor_uid"],
+    }
+    return WorkItem(**same | other)
