@@ -1,12 +1,12 @@
 """HTTP answers over stored bytes: whole, in ranges, conditional (RFC 9110 13, 14), streamed."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from dicomweb.problems import RangeNotSatisfiable
 
@@ -119,7 +119,15 @@ def streamed(
     start = list(_first(iterator))
     if sum(map(len, start)) < _AT_ONCE:
         return Response(b"".join(start), status, headers, media_type)
-    return StreamingResponse(chain(start, iterator), status, headers, media_type)
+    return StreamingResponse(_made_ahead(start, iterator), status, headers, media_type)
+
+
+async def _made_ahead(start: list[bytes], chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks, a MiB of them for each visit to a thread."""
+    while start:
+        for chunk in start:
+            yield chunk
+        start = await run_in_threadpool(lambda: list(_first(chunks)))
 
 
 def _first(chunks: Iterator[bytes]) -> Iterator[bytes]:

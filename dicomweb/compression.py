@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import zstandard
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,14 +41,6 @@ def content_coding(accept_encoding: str) -> str | None:
     best = max(_CODINGS, key=lambda name: liked.get(name, liked.get("*", 0)))
     wanted = liked.get(best, liked.get("*", 0))
     return best if wanted > 0 and wanted >= liked.get("identity", 0) else None
-
-
-class CompressedRoute(APIRoute):
-    """A route whose answers are compressed for clients that take it."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        await Compression(super().handle)(scope, receive, send)
 
 
 class Compression:

@@ -9,19 +9,19 @@ from fastapi.responses import Response
 from dicomweb.media_types import PROBLEM, Accept
 from storage.instances import InstanceKey
 
-_UID = r"^[0-9.]{1,64}$"
+UID = r"^[0-9.]{1,64}$"
 
 
 def _key(
-    study: Annotated[str, Path(description="Study Instance UID", pattern=_UID)],
-    series: Annotated[str, Path(description="Series Instance UID", pattern=_UID)],
-    sop: Annotated[str, Path(description="SOP Instance UID", pattern=_UID)],
+    study: Annotated[str, Path(description="Study Instance UID", pattern=UID)],
+    series: Annotated[str, Path(description="Series Instance UID", pattern=UID)],
+    sop: Annotated[str, Path(description="SOP Instance UID", pattern=UID)],
 ) -> InstanceKey:
     return InstanceKey(study, series, sop)
 
 
-Study = Annotated[str, Path(description="Study Instance UID", pattern=_UID)]
-Series = Annotated[str, Path(description="Series Instance UID", pattern=_UID)]
+Study = Annotated[str, Path(description="Study Instance UID", pattern=UID)]
+Series = Annotated[str, Path(description="Series Instance UID", pattern=UID)]
 Key = Annotated[InstanceKey, Depends(_key)]
 Endpoint = Callable[..., Response]
 Responses = dict[int | str, dict[str, Any]]

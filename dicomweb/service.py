@@ -4,7 +4,6 @@ from fastapi import APIRouter
 
 from dicomweb.bulkdata import add_bulkdata
 from dicomweb.capabilities import add_capabilities
-from dicomweb.compression import CompressedRoute
 from dicomweb.delete import add_delete
 from dicomweb.documented import problems
 from dicomweb.encoded import EncodedFrames, FrameCache
@@ -13,6 +12,7 @@ from dicomweb.metadata import add_metadata
 from dicomweb.problems import add_error_handlers
 from dicomweb.qido import add_search
 from dicomweb.rendered_routes import rendered_router
+from dicomweb.routes import CompressedRoute, DirectRoute
 from dicomweb.stow import add_store
 from dicomweb.wado import add_retrieve
 from dicomweb.wado_uri import wado_uri_router
@@ -37,18 +37,19 @@ def dicomweb_router(
         max_request_bytes: greatest body of a store request; None for as much as the spool holds.
     """
     router = APIRouter()
-    services = {name: APIRouter(tags=[name]) for name in ("Capabilities", "STOW-RS", "WADO-RS", "Delete")}
+    services = {name: APIRouter(tags=[name]) for name in ("Capabilities", "STOW-RS", "Delete")}
+    octets = APIRouter(tags=["WADO-RS"], route_class=DirectRoute)
     texts = {name: APIRouter(tags=[name], route_class=CompressedRoute) for name in ("QIDO-RS", "WADO-RS")}
     encoded = EncodedFrames(archive, FrameCache())
     add_capabilities(services["Capabilities"], base_url)
     add_store(services["STOW-RS"], archive, spool, base_url, max_request_bytes)
     add_search(texts["QIDO-RS"], archive, base_url)
-    add_retrieve(services["WADO-RS"], archive)
+    add_retrieve(octets, archive)
     add_metadata(texts["WADO-RS"], archive, base_url)
-    add_frames(services["WADO-RS"], archive, encoded)
-    add_bulkdata(services["WADO-RS"], archive, encoded)
+    add_frames(octets, archive, encoded)
+    add_bulkdata(octets, archive, encoded)
     add_delete(services["Delete"], archive)
-    for service in (*services.values(), *texts.values()):
+    for service in (octets, *texts.values(), *services.values()):
         router.include_router(service)
     router.include_router(rendered_router(archive), responses=problems(400, 404, 406))
     return router

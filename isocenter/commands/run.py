@@ -9,7 +9,7 @@ import click
 
 from isocenter import migrations
 from isocenter.commands.options import with_settings
-from isocenter.part import say_ready, stop_with_supervisor, until_stopped
+from isocenter.part import keep_freed_memory, say_ready, stop_with_supervisor, until_stopped
 from isocenter.settings import Settings, SettingsError
 from isocenter.supervisor import Supervisor
 
@@ -101,6 +101,7 @@ def web(settings: Settings, *, supervised: bool) -> None:
     from isocenter.http import create_app, listening_socket, run_http  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
 
+    keep_freed_memory()
     host = settings.web.host or settings.host
     with _naming("web.port", settings.web.port):
         listening = listening_socket(host, settings.web.port)
