@@ -29,7 +29,7 @@ _XML = f'multipart/related; type="{DICOM_XML}"'
 _WARNING = {"Warning": {"description": "299: what was changed, or why not", "schema": {"type": "string"}}}
 
 
-def worklist_router(
+def workitems_router(
     steps: ProcedureSteps, *, base_url: str | None = None, origins: tuple[str, ...] = ()
 ) -> APIRouter:
     """The service over `steps`.

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicomweb.overlay import overlay_router
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
-from dicomweb.ups import worklist_router
+from dicomweb.ups import workitems_router
 from isocenter.metrics import registry_for
 from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
@@ -61,8 +61,8 @@ def create_app(services: Services) -> FastAPI:
     )
     base_url = settings.web.base_url + DICOMWEB if settings.web.base_url else None
     app.include_router(dicomweb_router(services.archive, services.spool, base_url=base_url), prefix=DICOMWEB)
-    worklist = worklist_router(services.steps, base_url=base_url, origins=tuple(settings.web.cors_origins))
-    app.include_router(worklist, prefix=DICOMWEB)
+    workitems = workitems_router(services.steps, base_url=base_url, origins=tuple(settings.web.cors_origins))
+    app.include_router(workitems, prefix=DICOMWEB)
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
     app.include_router(overlay_router(services.archive))
     app.include_router(reviews_router(services.reviews, Identify(settings.web.user_header)), prefix="/api")

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
-from dicomweb.ups import worklist_router
+from dicomweb.ups import workitems_router
 from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
 from isocenter import migrations
@@ -48,7 +48,7 @@ def opened(folder: Path, empty_index: Path) -> Iterator[tuple[Archive, Spool]]:
 def application(archive: Archive, spool: Spool, steps: SqlProcedureSteps | None = None, **options) -> FastAPI:
     app = FastAPI()
     if steps is not None:
-        app.include_router(worklist_router(steps), prefix="/dicom-web")
+        app.include_router(workitems_router(steps), prefix="/dicom-web")
     app.include_router(dicomweb_router(archive, spool, **options), prefix="/dicom-web")
     app.include_router(wado_uri_router(archive), prefix="/wado")
     add_error_handlers(app)
