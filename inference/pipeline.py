@@ -4,14 +4,16 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from pydicom import dcmread
 
 from inference.analyse import analyse
 from inference.findings import Analysis
+from inference.governance import ModelStopped
 from inference.heartbeat import Heartbeat
 from inference.records import FindingRecord
 from inference.results.context import Report, ResultContext
@@ -24,7 +26,6 @@ from inference.triggers import model_reference
 from inference.workitems import Inputs, LeaseLost, NewWorkItem, Outcome, State, WorkItem
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
-from models.catalog import Catalog
 from models.errors import CardError, ModelError
 from models.runtime import Runtime
 from storage.archive import Archive
@@ -37,6 +38,14 @@ log = logging.getLogger(__name__)
 _SOONEST, _LATEST = timedelta(seconds=2), timedelta(minutes=5)
 
 
+class Models(Protocol):
+    """The models that may run."""
+
+    def cards(self) -> Sequence[Card]: ...
+
+    def get(self, name: str) -> Card: ...
+
+
 class Superseded(Exception):
     """What the work item is about is no longer what is there; the message says why."""
 
@@ -45,6 +54,7 @@ class Superseded(Exception):
 _FINAL_REASONS: Mapping[type[Exception], Outcome] = {
     Unsuitable: Outcome.REFUSED,
     Superseded: Outcome.SUPERSEDED,
+    ModelStopped: Outcome.WITHDRAWN,
     CardError: Outcome.FAILED,
     DuplicateInstance: Outcome.FAILED,
 }
@@ -70,7 +80,7 @@ class Pipeline:
         archive: Archive,
         spool: Spool,
         work: SqlWorkItems,
-        catalog: Catalog,
+        catalog: Models,
         runtime: Runtime,
         *,
         lease_seconds: float = 60.0,

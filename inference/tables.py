@@ -192,3 +192,16 @@ due_series = Table(
     Column("version", Integer, nullable=False),
     Index("ix_due_series_due", "due_at"),
 )
+
+model_decisions = Table(
+    "model_decisions",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("model", String(64), nullable=False),
+    Column("version", String(64)),
+    Column("standing", String(16), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_model_decisions_model", "model", "id"),
+)

@@ -34,7 +34,7 @@ COMMANDS = {
     "refusals": "isocenter.commands.upkeep",
     "doctor": "isocenter.commands.upkeep",
     "migrate": "isocenter.commands.upkeep",
-    "models": "isocenter.commands.inference",
+    "models": "isocenter.commands.models",
     "work": "isocenter.commands.inference",
 }
 

@@ -5,6 +5,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from inference.findings_sql import SqlFindings
+from inference.governance import GovernedModels
+from inference.governance_sql import SqlDecisions
 from inference.overview_sql import SqlOverview
 from inference.pipeline import Pipeline
 from inference.reviewing import Reviews
@@ -46,7 +48,8 @@ class Services:
     reviews: Reviews
     commitments: SqlCommitments
     overview: SqlOverview
-    catalog: Catalog
+    catalog: GovernedModels
+    decisions: SqlDecisions
 
     def triggers(self) -> Triggers:
         """What turns arrivals into work items."""
@@ -91,8 +94,8 @@ def access_of(settings: Settings) -> Access:
 
 
 def catalog_for(settings: Settings) -> Catalog:
-    """The models that come with Isocenter, then those of the settings, without the disabled ones."""
-    return Catalog((PACKAGED, *settings.inference.models), disabled=settings.inference.disabled_models)
+    """The models that come with Isocenter, those of the settings, and those that were added."""
+    return Catalog((PACKAGED, *settings.inference.models, settings.models_dir))
 
 
 @contextmanager
@@ -111,6 +114,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         elif not migrations.is_current(engine):
             raise SettingsError("the database schema is of another version: run `isocenter migrate`")
         blobs, index = blobs_for(settings), SqlIndex(engine)
+        decisions = SqlDecisions(engine)
         archive = Archive(blobs, index, duplicates=settings.storage.duplicates)
         findings = SqlFindings(engine)
         with closing(Spool(settings.spool_dir)) as spool, closing(archive):
@@ -127,7 +131,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 commitments=SqlCommitments(engine),
                 overview=SqlOverview(engine),
                 steps=SqlProcedureSteps(engine, archive, access_of(settings)),
-                catalog=catalog_for(settings),
+                catalog=GovernedModels(catalog_for(settings), decisions, settings.inference.disabled_models),
+                decisions=decisions,
             )
     finally:
         engine.dispose()

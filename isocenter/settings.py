@@ -127,6 +127,8 @@ class InferenceSettings(Section):
     enabled: bool = True
     models: tuple[Path, ...] = ()
     """Folders with further model packages."""
+    models_dir: Path | None = None
+    """Where `isocenter models add` puts packages, a folder that all workers see; default `<data>/models`."""
     disabled_models: tuple[str, ...] = ()
     settle_seconds: float = Field(default=0.5, ge=0)
     """A series is taken as complete this long after the delivery that brought it ended."""
@@ -189,6 +191,11 @@ class Settings(Section):
     def spool_dir(self) -> Path:
         """Folder of objects being received."""
         return self.storage.spool or self.data / "spool"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the model packages that were added."""
+        return self.inference.models_dir or self.data / "models"
 
     @property
     def index_url(self) -> str:

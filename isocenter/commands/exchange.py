@@ -1,7 +1,6 @@
 """Commands that move objects: to another node, or from a folder into the archive."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -9,24 +8,12 @@ import click
 from isocenter.commands.commitment import commitment_options, failures, promised, references_of, tell
 from isocenter.commands.console import err, out, print_json, print_table, progress
 from isocenter.commands.options import with_settings
+from isocenter.importing import files_below, import_files
 from isocenter.settings import Settings
-from storage.delivery import Delivery
-from storage.instances import Accepted, Origin, Refused
-from storage.spool import Spool, SpoolFile
-
-BATCH = 64
-CHUNK = 1 << 20
+from storage.instances import Origin, Refused
 
 _paths = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-
-
-def files_below(paths: Iterable[Path]) -> list[Path]:
-    """Every file among `paths` and in the folders among them, in order of their names."""
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-    return found
 
 
 @click.command()
@@ -79,20 +66,6 @@ def send(  # noqa: PLR0917 - one for each option
     raise SystemExit(1 if failed or (answer and not answer.complete) else 0)
 
 
-def _spooled(path: Path, spool: Spool) -> SpoolFile:
-    file = spool.new()
-    with path.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            file.write(chunk)
-    return file
-
-
-def _import(files: list[Path], spool: Spool, delivery: Delivery) -> Iterator[tuple[Path, Accepted | Refused]]:
-    for start in range(0, len(files), BATCH):
-        group = files[start : start + BATCH]
-        yield from zip(group, delivery.ingest_many([_spooled(path, spool) for path in group]), strict=True)
-
-
 @click.command(name="import")
 @_paths
 @with_settings()
@@ -107,7 +80,7 @@ def import_(settings: Settings, paths: tuple[Path, ...], *, as_json: bool) -> No
     with open_services(settings) as services, progress() as bar:
         task = bar.add_task("importing", total=len(files))
         with services.archive.delivery(Origin("import", peer="isocenter import")) as delivery:
-            for path, outcome in _import(files, services.spool, delivery):
+            for path, outcome in import_files(files, services.spool, delivery):
                 bar.advance(task)
                 if isinstance(outcome, Refused):
                     refused.append((path, str(outcome.error)))

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 CARD = """
 schema = 1
 name = "{name}"
-version = "1.0.0"
+version = "{version}"
 title = "A small graph"
 task = "classification"
 intended_use = "Tests"
@@ -83,13 +83,15 @@ def endless_graph() -> Any:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def package(folder: Path, model: Any | None = None, *, name: str = "small", pinned: str = "") -> Path:
+def package(
+    folder: Path, model: Any | None = None, *, name: str = "small", version: str = "1.0.0", pinned: str = ""
+) -> Path:
     """A folder with `model.onnx` and the card that pins it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
     onnx.save(mean_graph() if model is None else model, str(path))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    (folder / "card.toml").write_text(CARD.format(name=name, digest=digest, pinned=pinned))
+    (folder / "card.toml").write_text(CARD.format(name=name, version=version, digest=digest, pinned=pinned))
     return folder
 
 
