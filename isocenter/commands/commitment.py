@@ -98,8 +98,8 @@ def commit(  # noqa: PLR0917 - one for each option
     as_json: bool,
 ) -> None:
     """Ask an archive whether it keeps the instances of these files (storage commitment)."""
-    from isocenter.importing import files_below  # noqa: PLC0415
     from isocenter.commands.query import remote_at  # noqa: PLC0415
+    from isocenter.importing import files_below  # noqa: PLC0415
 
     references = references_of(files_below(paths))
     answer = promised(remote_at(address, called, calling), references, listen, wait)
