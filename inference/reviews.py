@@ -92,7 +92,10 @@ class Correction:
     def applied(self, record: FindingRecord) -> FindingRecord:
         """The finding as the reviewer would have it."""
         values = {name: getattr(self, name) for name in ("code", "measurements", "region")}
-        return replace(record, **{name: value for name, value in values.items() if value is not None})
+        changed = {name: value for name, value in values.items() if value is not None}
+        if self.region is not None:
+            changed |= {"segment": None, "image": None}
+        return replace(record, **changed)
 
 
 @dataclass(frozen=True, slots=True)

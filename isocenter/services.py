@@ -11,6 +11,7 @@ from inference.overview_sql import SqlOverview
 from inference.pipeline import Pipeline
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
+from inference.signing import Signing
 from inference.triggers import Triggers
 from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
@@ -50,6 +51,7 @@ class Services:
     overview: SqlOverview
     catalog: GovernedModels
     decisions: SqlDecisions
+    signing: Signing
 
     def triggers(self) -> Triggers:
         """What turns arrivals into work items."""
@@ -117,6 +119,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
         decisions = SqlDecisions(engine)
         archive = Archive(blobs, index, duplicates=settings.storage.duplicates)
         findings = SqlFindings(engine)
+        history = SqlReviews(engine)
+        reviews = Reviews(archive, findings, history)
         with closing(Spool(settings.spool_dir)) as spool, closing(archive):
             archive.replay(spool)
             yield Services(
@@ -127,12 +131,13 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 spool=spool,
                 work=SqlWorkItems(engine),
                 findings=findings,
-                reviews=Reviews(archive, findings, SqlReviews(engine)),
                 commitments=SqlCommitments(engine),
                 overview=SqlOverview(engine),
                 steps=SqlProcedureSteps(engine, archive, access_of(settings)),
                 catalog=GovernedModels(catalog_for(settings), decisions, settings.inference.disabled_models),
                 decisions=decisions,
+                reviews=reviews,
+                signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
             )
     finally:
         engine.dispose()

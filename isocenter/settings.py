@@ -154,6 +154,13 @@ class CommitmentSettings(Section):
     """A peer that could not be told as often is given up."""
 
 
+class ReviewSettings(Section):
+    """What people say of findings."""
+
+    organization: str = Field(default="not stated", min_length=1, max_length=64)
+    """Who the reviewers work for: the Verifying Organization of signed reports."""
+
+
 class Settings(Section):
     """All of Isocenter's settings."""
 
@@ -171,6 +178,7 @@ class Settings(Section):
     broker: BrokerSettings = BrokerSettings()
     inference: InferenceSettings = InferenceSettings()
     commitment: CommitmentSettings = CommitmentSettings()
+    reviews: ReviewSettings = ReviewSettings()
 
     @model_validator(mode="after")
     def _safe_by_default(self) -> Self:

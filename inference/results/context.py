@@ -12,6 +12,10 @@ SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 COMPREHENSIVE_3D_SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
 UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
 
+MANUFACTURER = "Isocenter"
+"""Of what this system says itself; reports of models carry the model's."""
+VERIFIED_SERIES_NUMBER = 902
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -22,8 +22,7 @@ def encoded(result: Dataset, at: datetime, offset: str | None) -> bytes:
     """
     if offset:
         result.TimezoneOffsetFromUTC = offset
-    local = at.astimezone(datetime.strptime(offset, "%z").tzinfo if offset else None)
-    date, time = f"{local:%Y%m%d}", f"{local:%H%M%S.%f}"
+    date, time = dated(at, offset)
     for name in ("InstanceCreation", "Content", "Series"):
         setattr(result, f"{name}Date", date)
         setattr(result, f"{name}Time", time)
@@ -34,3 +33,9 @@ def encoded(result: Dataset, at: datetime, offset: str | None) -> bytes:
     buffer = BytesIO()
     result.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def dated(at: datetime, offset: str | None) -> tuple[str, str]:
+    """Date and time (DA, TM) of a moment at an offset as in Timezone Offset From UTC."""
+    local = at.astimezone(datetime.strptime(offset, "%z").tzinfo if offset else None)
+    return f"{local:%Y%m%d}", f"{local:%H%M%S.%f}"

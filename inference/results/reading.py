@@ -7,8 +7,8 @@ from pydicom import Dataset
 from inference.findings import Code, Measurement, Presence, Score
 from inference.records import FindingRecord, ImageReference, Region, SegmentReference
 from inference.results.coding import CERTAINTIES, PRESENCES, SCORE_UNIT
-from inference.results.context import SEGMENTATION_STORAGE, UPS_PUSH
-from inference.results.report import FLAG
+from inference.results.context import MANUFACTURER, SEGMENTATION_STORAGE, UPS_PUSH, VERIFIED_SERIES_NUMBER
+from inference.results.groups import FLAG, TOOLS
 from inference.results.rows import decimal
 
 
@@ -24,23 +24,31 @@ def read_findings(sr: Dataset) -> list[FindingRecord]:
     Args:
         sr: a report for which `is_report` holds.
     """
-    series = _source_series(sr)
+    series = _Series(sr)
     return [_record(group, sr, series) for group in _groups(sr)]
 
 
-def _record(group: Dataset, sr: Dataset, series: str) -> FindingRecord:
+def is_verified_report(sr: Dataset) -> bool:
+    """Whether this is a report that was signed here."""
+    ours = sr.get("Manufacturer") == MANUFACTURER and sr.get("SeriesNumber") == VERIFIED_SERIES_NUMBER
+    return ours and sr.get("VerificationFlag") == "VERIFIED" and bool(_groups(sr))
+
+
+def _record(group: Dataset, sr: Dataset, series: "_Series") -> FindingRecord:
     items = group.ContentSequence
     code = _code(_one(items, "121071"))
     site = _item(items, "363698007")
     comments = [item.TextValue for item in items if _name(item).value == "121106"]
+    region, image, segment = _region(items), _image(items), _segment(items)
+    place = region or image
     return FindingRecord(
-        work_item=sr.ReferencedPerformedProcedureStepSequence[0].ReferencedSOPInstanceUID,
+        work_item=_work_item(sr),
         study=sr.StudyInstanceUID,
-        series=series,
+        series=series.of(place.sop if place else None, _item(items, "121232")),
         result=sr.SOPInstanceUID,
-        model=_one(items, "111001").TextValue,
-        version=_one(items, "111003").TextValue,
-        key=_one(items, "112039").TextValue,
+        model=_text(items, "111001"),
+        version=_text(items, "111003"),
+        key=_key(_one(items, "112039").TextValue),
         tracking_uid=_one(items, "112040").UID,
         code=code,
         presence=_presence(items, code),
@@ -48,9 +56,9 @@ def _record(group: Dataset, sr: Dataset, series: str) -> FindingRecord:
         laterality=_modifier(site, "272741003") if site else None,
         score=next((_score(item) for item in items if _is_score(item)), None),
         measurements=tuple(_measurement(item) for item in items if _is_measurement(item)),
-        region=_region(items),
-        segment=_segment(items),
-        image=_image(items),
+        region=region,
+        segment=segment,
+        image=image,
         note=next((text for text in comments if not text.startswith(FLAG)), ""),
         flags=tuple(text.removeprefix(FLAG) for text in comments if text.startswith(FLAG)),
         supersedes=next(predecessors(sr), None),
@@ -70,11 +78,40 @@ def _groups(sr: Dataset) -> list[Dataset]:
     return [group for each in containers for group in each.ContentSequence if _name(group).value == "125007"]
 
 
-def _source_series(sr: Dataset) -> str:
-    for series in _evidence(sr):
-        if series.ReferencedSOPSequence[0].ReferencedSOPClassUID != SEGMENTATION_STORAGE:
-            return str(series.SeriesInstanceUID)
-    raise ValueError(f"report {sr.SOPInstanceUID} names no images")
+def _work_item(sr: Dataset) -> str:
+    steps = sr.get("ReferencedPerformedProcedureStepSequence") or ()
+    return next((str(step.ReferencedSOPInstanceUID) for step in steps), "")
+
+
+def _text(items: Sequence[Dataset], name: str) -> str:
+    item = _item(items, name)
+    return str(item.TextValue) if item is not None else ""
+
+
+def _key(identifier: str) -> str:
+    """The key in a tracking identifier, without the tool before it."""
+    return next(
+        (identifier.removeprefix(tool) for tool in TOOLS.values() if identifier.startswith(tool)), identifier
+    )
+
+
+class _Series:
+    """In which series the images of a report's groups are."""
+
+    def __init__(self, sr: Dataset) -> None:
+        self._of: dict[str, str] = {}
+        for series in _evidence(sr):
+            for each in series.ReferencedSOPSequence:
+                if each.ReferencedSOPClassUID != SEGMENTATION_STORAGE:
+                    self._of[each.ReferencedSOPInstanceUID] = str(series.SeriesInstanceUID)
+        if not self._of:
+            raise ValueError(f"report {sr.SOPInstanceUID} names no images")
+
+    def of(self, image: str | None, source: Dataset | None) -> str:
+        """Of an image, of a mask whose group names its source series, or of the report as a whole."""
+        if source is not None:
+            return str(source.UID)
+        return self._of.get(image or "") or next(iter(self._of.values()))
 
 
 def _evidence(sr: Dataset) -> Iterator[Dataset]:
@@ -153,7 +190,15 @@ def _region(items: Sequence[Dataset]) -> Region | None:
     points = tuple(float(value) for value in item.GraphicData)
     if item.GraphicType == "POINT":
         return Region("point", image.ReferencedSOPInstanceUID, frame, points)
-    return Region("box", image.ReferencedSOPInstanceUID, frame, (*points[:2], *points[4:6]))
+    if _is_box(points):
+        return Region("box", image.ReferencedSOPInstanceUID, frame, (*points[:2], *points[4:6]))
+    return Region("polygon", image.ReferencedSOPInstanceUID, frame, points[:-2])
+
+
+def _is_box(points: tuple[float, ...]) -> bool:
+    """Closed, and drawn as boxes are: from the corner at the top left over the one at the top right."""
+    left, top, right, bottom = *points[:2], *points[4:6]
+    return points == (left, top, right, top, right, bottom, left, bottom, left, top)
 
 
 def _image(items: Sequence[Dataset]) -> ImageReference | None:

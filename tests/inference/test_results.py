@@ -187,6 +187,19 @@ def test_the_region_also_lies_below_the_first_number_so_that_viewers_can_edit_it
             assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID.startswith(SERIES)
 
 
+@pytest.mark.parametrize(("make", "tool"), [(candidates, "Probe"), (box_on, "RectangleROI")])
+def test_the_tracking_identifier_begins_with_the_tool_that_edits_the_region(make, tool):
+    objects = made(make(ct_series()), ct_series())
+    identifiers = [
+        item.TextValue
+        for group in groups_of(read(objects.files[-1]))
+        for item in group.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeValue == "112039"
+    ]
+
+    assert identifiers == [f"Cornerstone3DTools@^0.1.0:{tool}:{record.key}" for record in objects.records]
+
+
 def test_a_report_names_its_images_its_mask_and_its_work_item():
     objects = made(lungs(ct_series()), ct_series())
     sr = read(objects.files[-1])

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from inference.findings import Code
 from inference.reviewing import ReviewedStudy, Reviews
 from inference.reviews import Verdict
+from inference.signing import Signing
 from webui.api.answers import finding_json, history_json, review_json, study_json
-from webui.api.bodies import FindingBody, ReviewBody, UndoBody
+from webui.api.bodies import FindingBody, ReviewBody, SignBody, UndoBody
 from webui.api.documented import problems
 from webui.api.json_route import JsonRoute
 from webui.api.reviewer import Identify, ReviewerBody
@@ -17,11 +18,12 @@ Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the review")]
 
 
-def reviews_router(reviews: Reviews, identify: Identify) -> APIRouter:
-    """The routes under `/studies/{study}/findings`.
+def reviews_router(reviews: Reviews, signing: Signing, identify: Identify) -> APIRouter:
+    """The routes under `/studies/{study}`.
 
     Args:
         reviews: what reads and takes reviews.
+        signing: what writes verified reports.
         identify: who the reviewer is.
     """
     router = APIRouter(tags=["reviews"], route_class=JsonRoute)
@@ -94,6 +96,17 @@ def reviews_router(reviews: Reviews, identify: Identify) -> APIRouter:
         if said is None and reviewer:
             said = ReviewerBody(name=reviewer)
         reviews.undo(study, finding, review, identify.reviewer(request, said))
+
+    @router.post(
+        "/studies/{study}/sign",
+        status_code=201,
+        summary="Store the verified report of a study",
+        responses=problems(400, 401, 403, 404, 409, 413, 415),
+    )
+    def sign(study: Uid, body: SignBody, request: Request) -> dict[str, str]:
+        reviewer = identify.reviewer(request, body.reviewer)
+        report = signing.sign(study, reviewer, leave=body.unreviewed == "leave")
+        return {"sr_uid": report.sr, "series_uid": report.series}
 
     return router
 
