@@ -9,9 +9,9 @@ from itertools import groupby
 
 from dicom_node.commitment import LEASE, SOP_CLASS, WELL_KNOWN_INSTANCE, event_type, information, now
 from dicom_node.contexts import QUERY_TRANSFER_SYNTAXES
+from dicom_node.destinations import Destinations
 from dicom_node.identifier import write_identifier
-from dicom_node.peers import Peer
-from dicom_node.requestor import AssociationFailed, Requestor
+from dicom_node.requestor import AssociationFailed
 from dicom_node.status import SUCCESS, Answer
 from storage.archive import Archive
 from storage.commitment import Commitment, Verdict, check
@@ -34,7 +34,7 @@ class CommitmentReports:
         commitments: SqlCommitments,
         *,
         aet: str,
-        peers: Callable[[], Sequence[Peer]],
+        destinations: Callable[[], Destinations],
         read_up_to: int,
         max_attempts: int,
         timeout: float = 60,
@@ -45,7 +45,7 @@ class CommitmentReports:
             archive: which commits itself.
             commitments: requests that wait.
             aet: our AE title.
-            peers: those we know, with their addresses.
+            destinations: the peers that can be told.
             read_up_to: bytes; bigger files are not read again for their digest.
             max_attempts: after as many a peer is given up.
             timeout: seconds to wait for each answer of a peer.
@@ -53,7 +53,7 @@ class CommitmentReports:
         self._archive = archive
         self._commitments = commitments
         self._aet = aet
-        self._peers = peers
+        self._destinations = destinations
         self._read_up_to = read_up_to
         self._max_attempts = max_attempts
         self._timeout = timeout
@@ -98,18 +98,12 @@ class CommitmentReports:
         return True
 
     def _told(self, commitment: Commitment, verdict: Verdict) -> Answer:
-        peer = next((each for each in self._peers() if each.aet == commitment.peer and each.host), None)
+        destinations = self._destinations()
+        peer = destinations.named(commitment.peer)
         if peer is None:
             raise AssociationFailed(f"no address is known for {commitment.peer}")
         proposals = [(SOP_CLASS, syntax) for syntax in QUERY_TRANSFER_SYNTAXES]
-        with Requestor(
-            (peer.host, peer.port),
-            peer.aet,
-            self._aet,
-            proposals,
-            as_scp=[SOP_CLASS],
-            timeout=self._timeout,
-        ) as association:
+        with destinations.connect(peer, proposals, self._timeout, as_scp=[SOP_CLASS]) as association:
             proposal = next((each for each in proposals if association.accepts(each)), None)
             if proposal is None:
                 raise AssociationFailed("the peer does not accept storage commitment")

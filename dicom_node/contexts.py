@@ -101,7 +101,8 @@ QUERY_CLASSES: dict[str, QueryClass] = {
 QUERY_TRANSFER_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 
-def _storage_context(uid: str) -> PresentationContext:
+def storage_context(uid: str) -> PresentationContext:
+    """A storage SOP class in every transfer syntax, in both roles."""
     context = build_context(uid, list(STORAGE_TRANSFER_SYNTAXES))
     # A peer that retrieves by C-GET proposes to be the SCP (PS3.4 C.5.3.1.1).
     context.scu_role = context.scp_role = True
@@ -122,6 +123,6 @@ def supported_contexts(
     queries = [uid for uid, each in QUERY_CLASSES.items() if patient_study_only or not each.retired]
     return [
         build_context(Verification, list(_VERIFICATION_TRANSFER_SYNTAXES)),
-        *(_storage_context(uid) for uid in storage),
+        *(storage_context(uid) for uid in storage),
         *(build_context(uid, list(QUERY_TRANSFER_SYNTAXES)) for uid in (*queries, *further)),
     ]

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,25 +16,51 @@ from pynetdicom.events import Event
 
 from dicom_node.channel import Channel, PeerGone
 from dicom_node.contexts import supported_contexts
+from dicom_node.destinations import Destinations
+from dicom_node.identity import Identities
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.negotiation import agreed, answer_identity, caller_of, narrow, offer_window, proposed
 from dicom_node.normalized import NormalizedService, NormalizedServices
-from dicom_node.peers import Peer, Policy
-from dicom_node.query import Queries, Worklist, negotiated
+from dicom_node.offer import only_stores
+from dicom_node.peers import Peer
+from dicom_node.policy import Caller, Policy, Rejection, congestion
+from dicom_node.query import Queries, Worklist
 from dicom_node.receiver import Receiver
 from dicom_node.retrieve import Retrieval
 from dicom_node.server import Connection, NodeServer, SerialTls, SharedContexts
+from dicom_node.tls import Credentials
 from storage.archive import Archive
 from storage.instances import Origin
 from storage.spool import Spool
 
 log = logging.getLogger(__name__)
 
-MAX_PDU = 1 << 20
 _POLL = 0.05
 _SILENT = 1.0
 """Seconds after which an association that we wait for has nothing more to say."""
 _LAST_WORDS = 5.0
 """Seconds in which aborted associations end, unless an instance is being stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait."""
+
+    artim: float = 30
+    """For a request of an association, and for the end of a connection (PS3.8 9.1.5)."""
+    idle: float = 60
+    """For anything within an association."""
+    dimse: float = 60
+    """For the answer to a sub-operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """An association that was accepted."""
+
+    peer: Peer
+    receiver: Receiver
+    channel: Channel
 
 
 class Node:
@@ -56,7 +83,10 @@ class Node:
         services: Sequence[NormalizedService] = (),
         worklists: Sequence[Worklist] = (),
         tls: ssl.SSLContext | None = None,
-        timeout: float = 60,
+        outgoing_tls: Credentials | None = None,
+        identities: Identities | None = None,
+        max_pdu: int = 1 << 20,
+        timeouts: Timeouts | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -75,7 +105,10 @@ class Node:
             services: further ones, by DIMSE-N.
             worklists: further ones to search, by C-FIND.
             tls: listen with TLS.
-            timeout: seconds a peer may be silent.
+            outgoing_tls: what peers with TLS are shown and believed by, when instances are moved to them.
+            identities: the users we know.
+            max_pdu: bytes of the longest PDU a peer may send.
+            timeouts: how long a peer may be silent; a minute unless given.
         """
         self._archive = archive
         self._spool = spool
@@ -83,7 +116,15 @@ class Node:
         self._tls = tls
         if tls:
             tls.sslsocket_class = SerialTls
-        self._policy = Policy(aet, require_called_aet, tuple(peers), require_known_peers, max_associations)
+        self._outgoing_tls = outgoing_tls or Credentials()
+        self._policy = Policy(
+            aet,
+            require_called_aet,
+            tuple(peers),
+            require_known_peers,
+            max_associations,
+            identities or Identities(),
+        )
         self._services, self._worklists = tuple(services), tuple(worklists)
         further = [uid for each in services for uid in each.sop_classes]
         self._contexts = SharedContexts(
@@ -93,11 +134,11 @@ class Node:
                 further=[*further, *(each.sop_class for each in worklists)],
             )
         )
-        self._entity = _entity(aet, timeout)
+        self._timeouts = timeouts or Timeouts()
+        self._entity = _entity(aet, max_pdu, self._timeouts)
         self._server: NodeServer | None = None
         self._lock = threading.Lock()
-        self._timeout = timeout
-        self._active: dict[Any, tuple[Receiver, Channel]] = {}
+        self._active: dict[Any, _Active] = {}
 
     def start(self) -> int:
         """Listen; the port it listens on. Raises `OSError` when it cannot."""
@@ -105,7 +146,7 @@ class Node:
             self._address,
             contexts=self._contexts,
             ssl_context=self._tls,
-            evt_handlers=[(evt.EVT_REQUESTED, self._decide), (evt.EVT_SOP_EXTENDED, _extended)],
+            evt_handlers=[(evt.EVT_REQUESTED, self._decide), (evt.EVT_SOP_EXTENDED, agreed)],
             server_class=NodeServer,
             connections=2 * self._policy.max_associations,
             request_handler=partial(Connection, on_end=self._ended),
@@ -131,36 +172,72 @@ class Node:
     def _wait_for_end(self, seconds: float, silent: float) -> None:
         deadline = time.monotonic() + seconds
         while (active := self._snapshot()) and time.monotonic() < deadline:
-            for assoc, (receiver, channel) in active.items():
-                if receiver.silent_for >= silent and not (silent and channel.busy):
+            for assoc, each in active.items():
+                if each.receiver.silent_for >= silent and not (silent and each.channel.busy):
                     assoc.abort(block=False)
             time.sleep(_POLL)
 
-    def _snapshot(self) -> dict[Any, tuple[Receiver, Channel]]:
+    def _snapshot(self) -> dict[Any, "_Active"]:
         with self._lock:
             return dict(self._active)
 
+    def destinations(self) -> Destinations:
+        """The peers that something can be sent to now."""
+        return Destinations(self._policy.peers, self._policy.aet, self._outgoing_tls)
+
+    def replace_peers(
+        self, peers: Sequence[Peer], identities: Identities, *, require_known_peers: bool
+    ) -> None:
+        """Know others from now on; associations that are open are not touched."""
+        self._policy = replace(
+            self._policy,
+            peers=tuple(peers),
+            identities=identities,
+            require_known_peers=require_known_peers,
+        )
+
     def _decide(self, event: Event) -> None:
-        assoc = event.assoc
-        request, address = assoc.requestor.primitive, assoc.requestor.address_info.address
-        calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
+        assoc, caller = event.assoc, caller_of(event.assoc)
+        try:
+            self._admit(assoc, caller)
+        except Rejection as rejection:
+            self._reject(assoc, caller, rejection)
+        except Exception:
+            # What is raised here would pass for consent.
+            log.exception("request of %r at %s", caller.calling, caller.address)
+            self._reject(assoc, caller, congestion("internal error"))
+
+    def _admit(self, assoc: Any, caller: Caller) -> None:
+        policy = self._policy
+        peer, user = policy.admitted(caller)
+        if only_stores(proposed(assoc)) and (full := self._spool.shortage()):
+            raise congestion(full)
+        narrow(assoc, self._contexts, peer)
+        offer_window(assoc)
+        if user:
+            log.info("association of %r at %s is of user %r", caller.calling, caller.address, user.name)
+            answer_identity(assoc, user)
         with self._lock:
-            rejection = self._policy.rejection(calling, called, address, len(self._active) + 1)
-            if rejection is None:
-                receiver = Receiver(self._archive, self._spool, Origin("dimse", calling, address), called)
-                assoc.dul.messages.receiver = receiver
-                self._active[assoc] = (receiver, self._serving(assoc))
-                return
-        log.warning("association of %r at %s refused: %s", calling, address, rejection.reason)
+            same = sum(each.peer.aet == peer.aet for each in self._active.values())
+            policy.check_room(peer, len(self._active), same)
+            self._active[assoc] = self._accepted(assoc, caller, peer)
+
+    @staticmethod
+    def _reject(assoc: Any, caller: Caller, rejection: Rejection) -> None:
+        log.warning("association of %r at %s refused: %s", caller.calling, caller.address, rejection)
         assoc.acse.send_reject(rejection.result, rejection.source, rejection.diagnostic)
         assoc.kill()
 
+    def _accepted(self, assoc: Any, caller: Caller, peer: Peer) -> "_Active":
+        origin = Origin("dimse", caller.calling, caller.address)
+        receiver = Receiver(self._archive, self._spool, origin, caller.called)
+        assoc.dul.messages.receiver = receiver
+        return _Active(peer, receiver, self._serving(assoc))
+
     def _serving(self, assoc: Any) -> Channel:
         """Let requests of this association be answered here, and C-ECHO by pynetdicom."""
-        channel = Channel(assoc, self._timeout)
-        retrieval = Retrieval(
-            self._archive, self._spool, channel, aet=self._policy.aet, peers=self._policy.peers
-        )
+        channel = Channel(assoc, self._timeouts.dimse)
+        retrieval = Retrieval(self._archive, self._spool, channel, self.destinations())
         queries = Queries(self._archive, self._policy.aet, channel, retrieval, self._worklists)
         servers = (queries, NormalizedServices(self._services, channel))
         otherwise = assoc._serve_request  # noqa: SLF001
@@ -181,7 +258,7 @@ class Node:
         if active is None:
             return
         try:
-            active[0].close(how)
+            active.receiver.close(how)
         finally:
             # Only now, because `stop` waits for the end of the delivery.
             with self._lock:
@@ -204,16 +281,13 @@ def _serving(channel: Channel) -> Iterator[None]:
         channel.busy = False
 
 
-def _extended(event: Event) -> dict[str, bytes]:
-    return negotiated({str(uid): info for uid, info in event.app_info.items()})
-
-
-def _entity(aet: str, timeout: float) -> AE:
+def _entity(aet: str, max_pdu: int, timeouts: Timeouts) -> AE:
     entity = AE(aet)
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    entity.maximum_pdu_size = MAX_PDU
-    entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = timeout
+    entity.maximum_pdu_size = max_pdu
+    entity.network_timeout, entity.acse_timeout = timeouts.idle, timeouts.artim
+    entity.dimse_timeout = timeouts.dimse
     # `Policy` decides on all of this at once.
     entity.require_called_aet = False
     entity.maximum_associations = sys.maxsize

@@ -1,77 +1,69 @@
-"""Who may open an association, and how the others are turned away."""
+"""The application entities we know, and what each of them may do."""
 
+import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_REJECTED_PERMANENT, _REJECTED_TRANSIENT = 1, 2
-_SERVICE_USER, _SERVICE_PROVIDER_PRESENTATION = 1, 3
-_CALLING_AE_TITLE_NOT_RECOGNIZED, _CALLED_AE_TITLE_NOT_RECOGNIZED = 3, 7
-_LOCAL_LIMIT_EXCEEDED = 2
+from dicom_node import subject
+from dicom_node.subject import Subject
 
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4), and the reason in words for the log."""
-
-    result: int
-    source: int
-    diagnostic: int
-    reason: str
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An application entity we know."""
+    """An application entity; what is None is not limited."""
 
     aet: str
-    host: str
-    """Name or address; empty is any, then nothing can be sent to it."""
+    host: str = ""
+    """Name or address where it listens; empty: nothing can be sent to it."""
     port: int = 104
-    """Where it listens."""
+    addresses: tuple[Network, ...] = ()
+    """Where its associations come from; empty: from `host`, if that is asked for at all."""
+    services: frozenset[str] | None = None
+    """Names of `offer.service_of` that it may use."""
+    sop_classes: frozenset[str] | None = None
+    """Storage SOP classes that it may use."""
+    transfer_syntaxes: tuple[str, ...] | None = None
+    """Transfer syntaxes of stored objects that it may use, and that are proposed to it."""
+    max_associations: int | None = None
+    tls: bool = False
+    """Where it listens it speaks TLS."""
+    certificate: str = ""
+    """Subject of its certificate (RFC 4514), or a part of it."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Nobody else may have its AE title."""
+        return bool(self.addresses or self.certificate)
+
+    def is_caller(self, address: str, shown: Subject) -> bool:
+        """It is who calls from this address with this certificate; `host` is another question."""
+        return self._is_within(address) and (
+            not self.certificate or subject.parsed(self.certificate) <= shown
+        )
+
+    def _is_within(self, address: str) -> bool:
+        here = _address(address)
+        return not self.addresses or any(here in network for network in self.addresses)
+
+    def is_at_host(self, address: str) -> bool:
+        """The address is one of `host`, which may need to be looked up; of no host, every address is."""
+        if self.addresses or self.host in {"", address}:
+            return True
+        try:
+            found = socket.getaddrinfo(self.host, None)
+        except OSError:
+            return False
+        return any(_address(str(entry[4][0])) == _address(address) for entry in found)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Which associations are accepted."""
-
-    aet: str
-    require_called_aet: bool
-    peers: Sequence[Peer]
-    """Those we know."""
-    require_known_peers: bool
-    max_associations: int
-
-    def rejection(self, calling: str, called: str, address: str, active: int) -> Rejection | None:
-        """Why this association is not accepted; None when it is.
-
-        Args:
-            calling: AE title of the peer.
-            called: AE title the peer asks for.
-            address: IP address of the peer.
-            active: associations there are, this one included.
-        """
-        if self.require_called_aet and called.strip() != self.aet:
-            reason = f"it calls {called.strip()!r}"
-            return Rejection(_REJECTED_PERMANENT, _SERVICE_USER, _CALLED_AE_TITLE_NOT_RECOGNIZED, reason)
-        if self.require_known_peers and not self._knows(calling.strip(), address):
-            reason = "it is not among the known peers"
-            return Rejection(_REJECTED_PERMANENT, _SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNIZED, reason)
-        if active > self.max_associations:
-            reason = f"there are {self.max_associations} associations already"
-            source = _SERVICE_PROVIDER_PRESENTATION
-            return Rejection(_REJECTED_TRANSIENT, source, _LOCAL_LIMIT_EXCEEDED, reason)
-        return None
-
-    def _knows(self, calling: str, address: str) -> bool:
-        return any(peer.aet == calling and _is_at(peer.host, address) for peer in self.peers)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
 
 
-def _is_at(host: str, address: str) -> bool:
-    if host in {"", address}:
-        return True
-    try:
-        found = socket.getaddrinfo(host, None)
-    except OSError:
-        return False
-    return any(entry[4][0] == address for entry in found)
+def called(peers: Sequence[Peer], aet: str) -> list[Peer]:
+    """Those with this AE title."""
+    return [peer for peer in peers if peer.aet == aet]

@@ -11,6 +11,7 @@ from dicom_node.channel import Channel, PeerGone
 from dicom_node.contexts import QUERY_CLASSES, QueryClass
 from dicom_node.find import Find, WrongLevel
 from dicom_node.identifier import Attributes, Identifier
+from dicom_node.negotiation import FUZZY
 from dicom_node.request import Request
 from dicom_node.retrieve import Retrieval
 from dicom_node.status import (
@@ -32,8 +33,6 @@ _SERVICES = {
     C_GET: ("get", command.C_GET_RSP),
     C_MOVE: ("move", command.C_MOVE_RSP),
 }
-_FUZZY = 2
-"""Byte of the application information in which fuzzy matching is asked for (PS3.4 C.5.1.1.1)."""
 
 
 class Search(Protocol):
@@ -137,19 +136,4 @@ class Queries:
 
     def _fuzzy(self, sop_class: str) -> bool:
         asked = self._channel.extended_negotiation().get(sop_class, b"")
-        return len(asked) > _FUZZY and bool(asked[_FUZZY])
-
-
-def negotiated(asked: dict[str, bytes]) -> dict[str, bytes]:
-    """What of the extended negotiation of queries and retrievals we agree to (PS3.4 C.5.1.1).
-
-    Relational queries always, fuzzy matching where it is asked for; not combined date-time matching, time
-    zone adjustment, nor the views on enhanced multi-frame images.
-    """
-    agreed = {}
-    for uid, wanted in asked.items():
-        if uid in QUERY_CLASSES and wanted:
-            service = QUERY_CLASSES[uid].service
-            known = bytes((1, 0, wanted[_FUZZY] and 1 if len(wanted) > _FUZZY else 0))
-            agreed[uid] = (known if service == "find" else b"\1")[: len(wanted)].ljust(len(wanted), b"\0")
-    return agreed
+        return len(asked) > FUZZY and bool(asked[FUZZY])

@@ -22,6 +22,8 @@ from dicom_node.command import Originator
 from dicom_node.fragments import command_pdus, data_set_pdus, fragment_size
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.status import Answer
+from dicom_node.subject import Subject
+from dicom_node.subject import of as subject_of
 
 MAX_CONTEXTS = 128
 """Context IDs are the odd numbers up to 255 (PS3.8 9.3.2.2)."""
@@ -52,6 +54,7 @@ class Requestor:
         *,
         as_scp: Collection[str] = (),
         tls: ssl.SSLContext | None = None,
+        subject: Subject | None = None,
         timeout: float = 60,
     ) -> None:
         """Connect and negotiate.
@@ -63,6 +66,7 @@ class Requestor:
             proposals: at most `MAX_CONTEXTS`.
             as_scp: SOP classes among them that we provide, and the peer uses (PS3.7 D.3.3.4).
             tls: speak TLS.
+            subject: what the subject of the peer's certificate must have.
             timeout: seconds to wait for each piece of an answer.
 
         Raises:
@@ -77,6 +81,7 @@ class Requestor:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls:
                 self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
+            _check_subject(self._socket, subject)
             self._accepted = self._negotiate(_request(called_aet, calling_aet, proposals, as_scp))
         except BaseException as error:
             self._socket.close()
@@ -222,6 +227,11 @@ class Requestor:
                 raise AssociationFailed("the peer closed the connection")
             data += piece
         return bytes(data)
+
+
+def _check_subject(connection: socket.socket, wanted: Subject | None) -> None:
+    if wanted and not wanted <= subject_of(connection):
+        raise AssociationFailed("the peer's certificate is of somebody else")
 
 
 def _request(

@@ -12,6 +12,7 @@ from dicom_node import command
 from dicom_node.channel import Channel, PeerGone
 from dicom_node.command import Originator
 from dicom_node.contexts import QueryClass
+from dicom_node.destinations import Destinations
 from dicom_node.find import WrongLevel, level_of
 from dicom_node.identifier import Attributes
 from dicom_node.peers import Peer
@@ -113,23 +114,19 @@ class _Peer:
 class Retrieval:
     """Serves the C-GET and C-MOVE requests of one association."""
 
-    def __init__(
-        self, archive: Archive, spool: Spool, channel: Channel, *, aet: str, peers: Sequence[Peer]
-    ) -> None:
+    def __init__(self, archive: Archive, spool: Spool, channel: Channel, destinations: Destinations) -> None:
         """Take what is needed.
 
         Args:
             archive: what is retrieved from.
             spool: where converted instances wait until they are whole.
             channel: the association.
-            aet: our AE title.
-            peers: the destinations of C-MOVE.
+            destinations: of C-MOVE.
         """
         self._archive = archive
         self._spool = spool
         self._channel = channel
-        self._aet = aet
-        self._peers = {peer.aet: peer for peer in peers if peer.host}
+        self._destinations = destinations
 
     def get(self, request: Request, model: QueryClass) -> None:
         """Serve a C-GET. Raises `PeerGone`."""
@@ -141,7 +138,7 @@ class Retrieval:
 
     def move(self, request: Request, model: QueryClass, destination: str) -> None:
         """Serve a C-MOVE to the peer with this AE title. Raises `PeerGone`."""
-        peer = self._peers.get(destination)
+        peer = self._destinations.named(destination)
         if peer is None:
             answer = Answer(MOVE_DESTINATION_UNKNOWN, f"move destination {destination!r} is not known")
             self._refuse(request, command.C_MOVE_RSP, answer)
@@ -155,12 +152,11 @@ class Retrieval:
         originator = Originator(self._channel.peer, request.message_id)
 
         def opened(proposals: Sequence[Proposal]) -> _Peer:
-            address = (peer.host, peer.port)
-            association = Requestor(address, peer.aet, self._aet, proposals, timeout=self._channel.timeout)
+            association = self._destinations.connect(peer, proposals, self._channel.timeout)
             return _Peer(association, originator, request.priority)
 
         groups, proposals = [], list[Proposal]()
-        for of_class in [*forms(instances), []]:
+        for of_class in [*forms(instances, peer.transfer_syntaxes), []]:
             if proposals and (not of_class or len(proposals) + len(of_class) > MAX_CONTEXTS):
                 classes = {sop_class for sop_class, _ in proposals}
                 some = [each for each in instances if each.sop_class in classes]

@@ -100,10 +100,11 @@ class Connection(RequestHandler):  # type: ignore[misc] # the library ships no t
         super().__init__(request, client_address, server)
 
     def setup(self) -> None:
-        self.request.settimeout(self.ae.network_timeout)
+        self.request.settimeout(self.ae.acse_timeout)
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.server.ssl_context:
             self.request = self.server.ssl_context.wrap_socket(self.request, server_side=True)
+        self.request.settimeout(self.ae.network_timeout)
 
     def _create_association(self) -> Any:
         assoc = super()._create_association()

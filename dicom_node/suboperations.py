@@ -1,7 +1,7 @@
 """Sub-operations of C-GET and C-MOVE: which instances, in which form, and how they are counted."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -137,15 +137,27 @@ def form(instance: StoredInstance, accepts: Accepts) -> Proposal:
     )
 
 
-def forms(instances: Iterable[StoredInstance]) -> list[list[Proposal]]:
-    """What to propose for instances; the forms of one SOP class together."""
-    by_class: dict[str, dict[Proposal, None]] = {}
+def forms(instances: Iterable[StoredInstance], allowed: Sequence[str] | None = None) -> list[list[Proposal]]:
+    """What to propose for instances; the forms of one SOP class together.
+
+    Args:
+        instances: what is to be sent.
+        allowed: transfer syntaxes that the peer is to be sent; None for no limit.
+    """
+    by_class: dict[str, dict[str, None]] = {}
     for instance in instances:
-        proposals = by_class.setdefault(instance.sop_class, {})
-        proposals[instance.sop_class, instance.transfer_syntax] = None
-    for sop_class, proposals in by_class.items():
-        proposals.update(dict.fromkeys((sop_class, syntax) for syntax in NATIVE))
-    return [list(proposals) for proposals in by_class.values()]
+        by_class.setdefault(instance.sop_class, {})[instance.transfer_syntax] = None
+    return [
+        [(sop_class, syntax) for syntax in _allowed([*stored, *NATIVE], allowed)]
+        for sop_class, stored in by_class.items()
+    ]
+
+
+def _allowed(syntaxes: Iterable[str], allowed: Sequence[str] | None) -> Iterable[str]:
+    """Those of `syntaxes` that are allowed; if there are none, one that is, to have something to propose."""
+    if allowed is None:
+        return dict.fromkeys(syntaxes)
+    return dict.fromkeys(each for each in syntaxes if each in allowed) or allowed[:1]
 
 
 @contextmanager

@@ -34,6 +34,7 @@ COMMANDS = {
     "refusals": "isocenter.commands.upkeep",
     "doctor": "isocenter.commands.upkeep",
     "migrate": "isocenter.commands.upkeep",
+    "password": "isocenter.commands.password",
     "models": "isocenter.commands.models",
     "work": "isocenter.commands.inference",
 }

@@ -1,13 +1,13 @@
 """What the DICOM node offers beyond storage, query and retrieval."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dicom_node.commitment import StorageCommitment
 from dicom_node.commitment_reports import CommitmentReports
+from dicom_node.destinations import Destinations
 from dicom_node.normalized import NormalizedService
-from dicom_node.peers import Peer
 from isocenter.services import Services
 
 MEGABYTE = 1_000_000
@@ -28,14 +28,14 @@ def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
 
 
 @contextmanager
-def reporting(services: Services, peers: tuple[Peer, ...]) -> Iterator[None]:
+def reporting(services: Services, destinations: Callable[[], Destinations]) -> Iterator[None]:
     """Meanwhile peers are told what they wait for."""
     settings = services.settings
     reports = CommitmentReports(
         services.archive,
         services.commitments,
         aet=settings.node.aet,
-        peers=lambda: peers,
+        destinations=destinations,
         read_up_to=settings.commitment.read_up_to_mb * MEGABYTE,
         max_attempts=settings.commitment.max_attempts,
     )

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 # Libraries that say at every start what nobody needs to know.
@@ -63,6 +63,16 @@ def stop_with_supervisor() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="with-supervisor", daemon=True).start()
+
+
+@contextlib.contextmanager
+def on_hangup(action: Callable[[], object]) -> Iterator[None]:
+    """SIGHUP calls `action`, in the main thread between two of its steps."""
+    before = signal.signal(signal.SIGHUP, lambda *_: action())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextlib.contextmanager

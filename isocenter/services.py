@@ -121,7 +121,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
         findings = SqlFindings(engine)
         history = SqlReviews(engine)
         reviews = Reviews(archive, findings, history)
-        with closing(Spool(settings.spool_dir)) as spool, closing(archive):
+        reserve = settings.storage.spool_reserve_mb << 20
+        with closing(Spool(settings.spool_dir, reserve=reserve)) as spool, closing(archive):
             archive.replay(spool)
             yield Services(
                 settings=settings,

@@ -4,59 +4,20 @@ import ipaddress
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+
+from isocenter.node_settings import NodeSettings
+from isocenter.section import Port, Section
 
 PREFIX = "ISOCENTER_"
 DELIMITER = "__"
 NOT_SETTINGS = frozenset({"ISOCENTER_TEST_DATA", "ISOCENTER_CONFIG"})
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
-
 
 class SettingsError(Exception):
     """A setting is unknown, missing or wrong; the message names the key and the file or variable."""
-
-
-class Section(BaseModel):
-    """A part of the settings: read once, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Peer(Section):
-    """A DICOM application entity we know: who it is and where it listens."""
-
-    aet: AETitle
-    host: str
-    port: Port = 104
-
-
-class NodeSettings(Section):
-    """The DIMSE edge."""
-
-    aet: AETitle = "ISOCENTER"
-    host: str = ""
-    """Address to listen on; empty means `host` of the whole."""
-    port: Port = 11112
-    peers: tuple[Peer, ...] = ()
-    require_known_peers: bool = False
-    """Refuse associations from AE titles and addresses that are not in `peers`."""
-    require_called_aet: bool = True
-    """Refuse associations that call another AE title than `aet`."""
-    max_associations: int = Field(default=64, ge=1)
-    private_sop_classes: tuple[str, ...] = ()
-    """UIDs of private storage SOP classes to accept."""
 
 
 class WebSettings(Section):
@@ -97,6 +58,8 @@ class StorageSettings(Section):
     """Folder of the objects; default `<data>/objects`."""
     spool: Path | None = None
     """Folder for objects being received; default `<data>/spool`, best on the same file system as `dir`."""
+    spool_reserve_mb: int = Field(default=256, ge=0)
+    """Megabytes left free on the spool's disk: with less, nothing more is taken in."""
     duplicates: Literal["keep", "replace"] = "keep"
     s3: S3Settings | None = None
 
@@ -182,8 +145,10 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _safe_by_default(self) -> Self:
-        for key, host in (("host", self.host), ("node.host", self.node.host), ("web.host", self.web.host)):
-            if host and not _is_loopback(host) and not self.insecure:
+        edges = (("node", self.node.host, self.node.tls is not None), ("web", self.web.host, False))
+        for edge, own, secure in edges:
+            key, host = (f"{edge}.host", own) if own else ("host", self.host)
+            if not (_is_loopback(host) or secure or self.insecure):
                 raise ValueError(
                     f"{key} = {host!r} listens beyond this machine without TLS and authentication; "
                     "set insecure = true (ISOCENTER_INSECURE=1) if the network is trusted"

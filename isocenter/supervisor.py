@@ -7,6 +7,7 @@ outlives a kill -9.
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -96,6 +97,10 @@ class Part:
         self._close_pipe()
         self._process = self._start()
 
+    def read_again(self) -> None:
+        """SIGHUP: what can follow changed settings does."""
+        self._process.send_signal(signal.SIGHUP)
+
     def stop(self, grace: float) -> None:
         """SIGTERM, and SIGKILL for what is still there after `grace` seconds."""
         self._process.terminate()
@@ -143,6 +148,11 @@ class Supervisor:
             for fact, variable in (("dicom", "ISOCENTER_NODE__PORT"), ("http", "ISOCENTER_WEB__PORT")):
                 if fact in part.facts:
                     part.environment[variable] = part.facts[fact].rpartition(":")[2].rstrip("/")
+
+    def read_again(self) -> None:
+        """Tell the parts that can follow changed settings while they run."""
+        if "node" in self.parts:
+            self.parts["node"].read_again()
 
     def watch(self, stopped: Callable[[], bool], interval: float = 0.2) -> None:
         """Start again what dies, until `stopped()`."""

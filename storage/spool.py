@@ -127,7 +127,14 @@ class Spool:
     Put `directory` on the file system of the blobs, and storing a file is a link instead of a copy.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, reserve: int = 0) -> None:
+        """Make the folder of this process.
+
+        Args:
+            directory: of all processes of this machine.
+            reserve: bytes that are left free on its disk: with less, nothing more is taken in.
+        """
+        self._reserve = reserve
         with disk_errors(f"open the spool {directory}"):
             directory.mkdir(parents=True, exist_ok=True)
             self._directory = directory
@@ -144,8 +151,19 @@ class Spool:
         self.kept: set[Path] = set()
         """Files that stay until they are dropped."""
 
+    def shortage(self) -> str:
+        """Why nothing more is taken in; empty while there is room."""
+        with disk_errors("look at the spool's disk"):
+            disk = os.statvfs(self.folder)
+        free = disk.f_bavail * disk.f_frsize
+        if free >= self._reserve:
+            return ""
+        return f"{free >> 20} MB are free on the spool's disk, {self._reserve >> 20} MB are to be left"
+
     def new(self) -> SpoolFile:
         """An empty file, whose name is on stable storage. Raises `StorageFull` or `StorageDown`."""
+        if shortage := self.shortage():
+            raise StorageFull(shortage)
         while True:
             try:
                 return SpoolFile(self._empty.popleft(), self)

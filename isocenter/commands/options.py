@@ -3,13 +3,14 @@
 import functools
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from isocenter.part import configure_logging
-from isocenter.settings import DELIMITER, PREFIX, load_settings
+from isocenter.settings import DELIMITER, PREFIX, Settings, load_settings
 
 _COMMON = (
     click.option(
@@ -33,12 +34,25 @@ _LISTENING = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsSource:
+    """Where the settings of a command come from, to read them again."""
+
+    file: Path | None
+    overrides: Mapping[str, Any]
+
+    def read(self) -> Settings:
+        """What they are now. Raises `SettingsError`."""
+        return load_settings(self.file, os.environ, self.overrides)
+
+
 def with_settings(
-    *listening: str, for_children: bool = False
+    *listening: str, for_children: bool = False, for_reading_again: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command `--config`, `--data`, `--log-level` and the `listening` options; it receives `settings`.
 
-    With `for_children` it also receives `environment`: variables that give child processes the same settings.
+    With `for_children` it also receives `environment`: variables that give child processes the same settings;
+    with `for_reading_again`, `source`.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,6 +63,8 @@ def with_settings(
                 overrides[_LISTENING[name][0]] = options.pop(name.removeprefix("--").replace("-", "_"))
             settings = load_settings(config, os.environ, overrides)
             configure_logging(settings.log_level)
+            if for_reading_again:
+                options["source"] = SettingsSource(config, overrides)
             if for_children:
                 options["environment"] = _environment(config, overrides)
             return command(*arguments, settings=settings, **options)

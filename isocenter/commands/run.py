@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from isocenter import migrations
-from isocenter.commands.options import with_settings
-from isocenter.part import keep_freed_memory, say_ready, stop_with_supervisor, until_stopped
+from isocenter.commands.options import SettingsSource, with_settings
+from isocenter.part import keep_freed_memory, on_hangup, say_ready, stop_with_supervisor, until_stopped
 from isocenter.settings import Settings, SettingsError
 from isocenter.supervisor import Supervisor
 
@@ -52,45 +52,36 @@ def serve(settings: Settings, environment: dict[str, str]) -> None:
         supervisor = Supervisor(parts_of(settings), environment)
         facts = supervisor.start()
         try:
-            say_ready(dicom=facts["dicom"], http=facts["http"])
-            supervisor.watch(stopped.is_set)
+            with on_hangup(supervisor.read_again):
+                say_ready(dicom=facts["dicom"], http=facts["http"])
+                supervisor.watch(stopped.is_set)
         finally:
             supervisor.stop()
 
 
 @click.command()
-@with_settings("--dicom-port", "--host", "--aet")
+@with_settings("--dicom-port", "--host", "--aet", for_reading_again=True)
 @_supervised
-def node(settings: Settings, *, supervised: bool) -> None:
-    """Run the DICOM node alone (storage, query and retrieval, storage commitment)."""
-    from dicom_node.node import Node  # noqa: PLC0415 - each part imports only what it runs
-    from dicom_node.peers import Peer  # noqa: PLC0415
-    from isocenter.node_services import normalized_services, reporting  # noqa: PLC0415
+def node(settings: Settings, source: SettingsSource, *, supervised: bool) -> None:
+    """Run the DICOM node alone (storage, query and retrieval, storage commitment).
+
+    Peers and users follow the settings file while it runs, at once on SIGHUP.
+    """
+    from isocenter.dimse import Reloading, node_for  # noqa: PLC0415 - each part imports only what it runs
+    from isocenter.node_services import reporting  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
 
     with until_stopped() as stopped, open_services(settings) as services:
         if supervised:
             stop_with_supervisor()
-        peers = tuple(Peer(peer.aet, peer.host, peer.port) for peer in settings.node.peers)
-        edge = Node(
-            services.archive,
-            services.spool,
-            aet=settings.node.aet,
-            host=settings.node.host or settings.host,
-            port=settings.node.port,
-            peers=peers,
-            require_known_peers=settings.node.require_known_peers,
-            require_called_aet=settings.node.require_called_aet,
-            max_associations=settings.node.max_associations,
-            private_sop_classes=settings.node.private_sop_classes,
-            services=normalized_services(services),
-        )
+        edge = node_for(services)
+        reloading = Reloading(edge, source.read, source.file)
         with _naming("node.port", settings.node.port):
             port = edge.start()
-        with reporting(services, peers):
+        with reporting(services, edge.destinations):
             say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
-            stopped.wait()
-            edge.stop()
+            reloading.until(stopped)
+            edge.stop(settings.node.drain_seconds)
 
 
 @click.command()

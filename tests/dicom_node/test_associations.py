@@ -18,6 +18,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_role
 
 from dicom_node import command
+from dicom_node.node import Timeouts
 from dicom_node.peers import Peer
 from dicom_node.requestor import AssociationFailed, Requestor
 from dicom_node.send import echo, send
@@ -228,7 +229,7 @@ def test_what_is_being_stored_when_we_stop_is_stored_and_answered(start, archive
 
 def test_long_store_is_no_silence(start, archive, tmp_path):
     blobs = archive._ingest._blobs = SlowBlobs(tmp_path / "slow")
-    _, port = start(timeout=1)
+    _, port = start(timeouts=Timeouts(1, 1, 1))
     ds = ct()
     with associate(port) as association, ThreadPoolExecutor() as pool:
         answer = pool.submit(association.store, PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds)))
@@ -239,7 +240,7 @@ def test_long_store_is_no_silence(start, archive, tmp_path):
 
 
 def test_silent_association_is_aborted(start):
-    _, port = start(timeout=1)
+    _, port = start(timeouts=Timeouts(1, 1, 1))
     association = associate(port)
     with pytest.raises(AssociationFailed, match="aborted"):
         association._answer()
@@ -343,7 +344,7 @@ def test_identifier_that_never_ends_is_cut_off(port):
 
 
 def test_peer_that_drips_its_request_is_cut_off(start):
-    _, port = start(timeout=1)
+    _, port = start(timeouts=Timeouts(1, 1, 1))
     with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
         connection.sendall(b"\x01\0\0\0\1\0")
         with pytest.raises(ConnectionError):  # noqa: PT012 - which of many sends fails is the peer's choice

@@ -8,8 +8,10 @@ from pydicom.uid import MRImageStorage, generate_uid
 
 from dicom_node.commitment import StorageCommitment, now
 from dicom_node.commitment_reports import CommitmentReports
+from dicom_node.destinations import Destinations
 from dicom_node.peers import Peer
 from dicom_node.send import send
+from dicom_node.tls import Credentials
 from storage.errors import StorageDown
 from storage.sql.commitments import SqlCommitments
 from storage.sql.engine import connect
@@ -49,11 +51,12 @@ def reports(archive, commitments):
     """A function that makes what tells a peer at a port."""
 
     def made(port, *, max_attempts=3):
+        known = [Peer("MODALITY", "127.0.0.1", port)] if port else []
         return CommitmentReports(
             archive,
             commitments,
             aet="ISOCENTER",
-            peers=lambda: (Peer("MODALITY", "127.0.0.1", port),) if port else (),
+            destinations=lambda: Destinations(known, "ISOCENTER", Credentials()),
             read_up_to=EVERYTHING,
             max_attempts=max_attempts,
             timeout=10,
