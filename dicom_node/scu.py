@@ -1,6 +1,7 @@
 """Asking other archives (PS3.4 C.4, as an SCU): find, get and move."""
 
 import socket
+import ssl
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ class Remote:
     called_aet: str
     calling_aet: str
     timeout: float = 60
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,12 @@ def association(remote: Remote, contexts: list[Any], *handlers: Any) -> Iterator
     model = contexts[0].abstract_syntax
     roles = [build_role(uid, scp_role=True) for uid in {cx.abstract_syntax for cx in contexts[1:]}]
     assoc = entity.associate(
-        remote.host, remote.port, ae_title=remote.called_aet, ext_neg=roles, evt_handlers=list(handlers)
+        remote.host,
+        remote.port,
+        ae_title=remote.called_aet,
+        ext_neg=roles,
+        evt_handlers=list(handlers),
+        tls_args=(remote.tls, remote.host) if remote.tls else None,
     )
     if not assoc.is_established:
         raise AssociationFailed(_refusal(assoc, remote, str(model)))

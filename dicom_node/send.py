@@ -97,13 +97,23 @@ def identified(path: Path) -> tuple[str, str]:
     return file.proposal[0], file.sop
 
 
-def echo(host: str, port: int, called_aet: str, calling_aet: str, *, timeout: float = 10) -> None:
+def echo(
+    host: str,
+    port: int,
+    called_aet: str,
+    calling_aet: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+    timeout: float = 10,
+) -> None:
     """Verify that a peer answers (PS3.4 A).
 
     Raises:
         AssociationFailed: it does not; the message says why.
     """
-    with Requestor((host, port), called_aet, calling_aet, [VERIFICATION], timeout=timeout) as association:
+    with Requestor(
+        (host, port), called_aet, calling_aet, [VERIFICATION], tls=tls, timeout=timeout
+    ) as association:
         if not association.accepts(VERIFICATION):
             raise AssociationFailed("the peer does not accept verification")
         answer = association.echo(VERIFICATION)

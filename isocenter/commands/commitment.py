@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from isocenter.commands.console import out, print_json, print_table
 from isocenter.commands.options import with_settings
+from isocenter.commands.secure import with_tls
 from isocenter.settings import Settings
 from storage.commitment import Reference
 from storage.errors import InvalidInstance
@@ -87,6 +89,7 @@ def tell(answer: "Promised") -> None:
 @click.option("--calling", default="ISOCENTER-SCU", show_default=True, help="Our AE title.")
 @commitment_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+@with_tls
 def commit(  # noqa: PLR0917 - one for each option
     paths: tuple[Path, ...],
     address: str,
@@ -94,6 +97,7 @@ def commit(  # noqa: PLR0917 - one for each option
     calling: str,
     listen: int | None,
     wait: float,
+    tls: SSLContext | None,
     *,
     as_json: bool,
 ) -> None:
@@ -102,7 +106,7 @@ def commit(  # noqa: PLR0917 - one for each option
     from isocenter.importing import files_below  # noqa: PLC0415
 
     references = references_of(files_below(paths))
-    answer = promised(remote_at(address, called, calling), references, listen, wait)
+    answer = promised(remote_at(address, called, calling, tls), references, listen, wait)
     if as_json:
         print_json({"committed": [each.sop for each in answer.committed], "failed": failures(answer)})
     else:

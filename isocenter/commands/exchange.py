@@ -2,12 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
+from ssl import SSLContext
 
 import click
 
 from isocenter.commands.commitment import commitment_options, failures, promised, references_of, tell
 from isocenter.commands.console import err, out, print_json, print_table, progress
 from isocenter.commands.options import with_settings
+from isocenter.commands.secure import with_tls
 from isocenter.importing import files_below, import_files
 from isocenter.settings import Settings
 from storage.instances import Origin, Refused
@@ -28,6 +30,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for 
 )
 @commitment_options
 @_as_json
+@with_tls
 def send(  # noqa: PLR0917 - one for each option
     paths: tuple[Path, ...],
     address: str,
@@ -35,6 +38,7 @@ def send(  # noqa: PLR0917 - one for each option
     calling: str,
     listen: int | None,
     wait: float,
+    tls: SSLContext | None,
     *,
     commit: bool,
     as_json: bool,
@@ -49,10 +53,12 @@ def send(  # noqa: PLR0917 - one for each option
     files = files_below(paths)
     with progress() as bar:
         task = bar.add_task(f"sending to {called}", total=len(files))
-        results = scu.send(files, host, int(port), called, calling, progress=lambda _: bar.advance(task))
+        results = scu.send(
+            files, host, int(port), called, calling, progress=lambda _: bar.advance(task), tls=tls
+        )
     failed = [each for each in results if not each.stored]
     stored = [each.path for each in results if each.stored] if commit else []
-    remote = Remote(host, int(port), called, calling)
+    remote = Remote(host, int(port), called, calling, tls=tls)
     answer = promised(remote, references_of(stored), listen, wait) if stored else None
     if as_json:
         lines = [{"file": str(r.path), "stored": r.stored, "reason": r.reason} for r in results]

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from isocenter.commands.console import out, print_json, print_table, progress
+from isocenter.commands.secure import with_tls
 
 if TYPE_CHECKING:
     from dicom_node.scu import Progress, Remote, Retrieved
@@ -51,6 +53,7 @@ def _remote(command: Command) -> Command:
         click.option("--calling", default="ISOCENTER-SCU", show_default=True, help="Our AE title."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts."),
     )
+    command = with_tls(command)
     for option in reversed(options):
         command = option(command)
     return command
@@ -68,14 +71,14 @@ def _what(command: Command) -> Command:
     return command
 
 
-def remote_at(address: str, called: str, calling: str) -> "Remote":
+def remote_at(address: str, called: str, calling: str, tls: SSLContext | None) -> "Remote":
     """The archive that a command line names."""
     from dicom_node.scu import Remote  # noqa: PLC0415 - pynetdicom is slow to import
 
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise click.UsageError(f"--at must be HOST:PORT, not {address!r}")
-    return Remote(host.strip("[]"), int(port), called, calling)
+    return Remote(host.strip("[]"), int(port), called, calling, tls=tls)
 
 
 def _failed(error: Exception) -> SystemExit:
@@ -84,14 +87,14 @@ def _failed(error: Exception) -> SystemExit:
 
 @click.command()
 @_remote
-def echo(address: str, called: str, calling: str, *, as_json: bool) -> None:
+def echo(address: str, called: str, calling: str, tls: SSLContext | None, *, as_json: bool) -> None:
     """Verify that a DICOM node answers (C-ECHO)."""
     from dicom_node.requestor import AssociationFailed  # noqa: PLC0415
     from dicom_node.send import echo as c_echo  # noqa: PLC0415
 
-    remote = remote_at(address, called, calling)
+    remote = remote_at(address, called, calling, tls)
     try:
-        c_echo(remote.host, remote.port, remote.called_aet, remote.calling_aet)
+        c_echo(remote.host, remote.port, remote.called_aet, remote.calling_aet, tls=tls)
     except AssociationFailed as error:
         raise _failed(error) from error
     if as_json:
@@ -104,8 +107,15 @@ def echo(address: str, called: str, calling: str, *, as_json: bool) -> None:
 @click.argument("keys", nargs=-1)
 @click.option("--level", type=click.Choice(_LEVELS), default="STUDY", show_default=True)
 @_remote
-def find(
-    keys: tuple[str, ...], level: str, address: str, called: str, calling: str, *, as_json: bool
+def find(  # noqa: PLR0917 - one for each option
+    keys: tuple[str, ...],
+    level: str,
+    address: str,
+    called: str,
+    calling: str,
+    tls: SSLContext | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Search a DICOM archive (C-FIND).
 
@@ -120,7 +130,7 @@ def find(
     shown = tuple(dict.fromkeys([*given, *asked])) if any(given.values()) or not given else tuple(given)
     try:
         answers = list(
-            scu.find(remote_at(address, called, calling), level, dict.fromkeys(shown, "") | given)  # type: ignore[arg-type] # a choice of click
+            scu.find(remote_at(address, called, calling, tls), level, dict.fromkeys(shown, "") | given)  # type: ignore[arg-type] # a choice of click
         )
     except (AssociationFailed, ValueError) as error:
         raise _failed(error) from error
@@ -152,13 +162,14 @@ def get(  # noqa: PLR0917 - one for each option
     address: str,
     called: str,
     calling: str,
+    tls: SSLContext | None,
     *,
     as_json: bool,
 ) -> None:
     """Fetch a study, series or instance into FOLDER (C-GET), one file each, data sets unchanged."""
     from dicom_node import scu  # noqa: PLC0415
 
-    remote = remote_at(address, called, calling)
+    remote = remote_at(address, called, calling, tls)
     level, keys = _keys(study, series, instance)
     _retrieved(lambda told: scu.get(remote, level, keys, folder, told), as_json=as_json)
 
@@ -175,13 +186,14 @@ def move(  # noqa: PLR0917 - one for each option
     address: str,
     called: str,
     calling: str,
+    tls: SSLContext | None,
     *,
     as_json: bool,
 ) -> None:
     """Let an archive send a study, series or instance to the AE title DESTINATION (C-MOVE)."""
     from dicom_node import scu  # noqa: PLC0415
 
-    remote = remote_at(address, called, calling)
+    remote = remote_at(address, called, calling, tls)
     level, keys = _keys(study, series, instance)
     _retrieved(lambda told: scu.move(remote, level, keys, destination, told), as_json=as_json)
 

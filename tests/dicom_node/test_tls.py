@@ -64,9 +64,7 @@ def test_peer_without_a_certificate_gets_no_association(start, listening, files)
         associate(port, client_context(Credentials(authorities=files.authority)))
 
 
-def test_peer_with_a_certificate_of_another_authority_gets_no_association(
-    start, listening, authority, tmp_path
-):
+def test_peer_with_a_certificate_of_another_authority_gets_no_association(start, listening, files, tmp_path):
     other = Authority(tmp_path, "Other").issue("CN=ct01")
     _, port = start(tls=listening)
     with pytest.raises(AssociationFailed):
