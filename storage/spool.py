@@ -153,8 +153,10 @@ class Spool:
 
     def shortage(self) -> str:
         """Why nothing more is taken in; empty while there is room."""
-        with disk_errors("look at the spool's disk"):
+        try:
             disk = os.statvfs(self.folder)
+        except OSError:
+            return ""  # what is wrong is said by what fails to make a file
         free = disk.f_bavail * disk.f_frsize
         if free >= self._reserve:
             return ""
