@@ -43,6 +43,12 @@ def content_coding(accept_encoding: str) -> str | None:
     return best if wanted > 0 and wanted >= liked.get("identity", 0) else None
 
 
+def compressed(data: bytes, coding: str) -> bytes:
+    """All of `data` in a coding that `content_coding` has chosen."""
+    compressor = _CODINGS[coding]()
+    return compressor.compress(data) + compressor.flush()
+
+
 class Compression:
     """ASGI middleware that compresses text as it passes, chunk by chunk."""
 
@@ -110,4 +116,6 @@ class _Sender:
 
 def _is_text(start: Message) -> bool:
     headers = Headers(scope=start)
+    if "content-encoding" in headers:
+        return False
     return start["status"] == 200 and headers.get("content-type", "").startswith(_TYPES)  # noqa: PLR2004 - OK

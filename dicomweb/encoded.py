@@ -1,10 +1,9 @@
 """Stored images in transfer syntaxes they are not stored in: frames, some of them remembered, and objects."""
 
 import struct
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from threading import Lock
 
+from dicomweb.cache import ByteCache
 from dicomweb.media_types import Accept, Offer
 from dicomweb.problems import NotAcceptable
 from storage.archive import Archive
@@ -27,39 +26,11 @@ _ITEM, _SEQUENCE_END, _UNDEFINED = 0xFFFEE000, 0xFFFEE0DD, 0xFFFFFFFF
 _GROUP_LENGTH = 140
 """Where in a file the value of File Meta Information Group Length lies (PS3.10 7.1)."""
 
-Key = tuple[str, int, str]
-
-
-class FrameCache:
-    """The encoded frames that were asked for last, up to a number of bytes."""
-
-    def __init__(self, max_bytes: int = 64 << 20) -> None:
-        """A frame that would take more than a quarter of `max_bytes` is not kept."""
-        self._max_bytes = max_bytes
-        self._frames: OrderedDict[Key, bytes] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
-
-    def get(self, key: Key, make: Callable[[], bytes]) -> bytes:
-        """The frame under `key`, made when it is not here."""
-        with self._lock:
-            if key in self._frames:
-                self._frames.move_to_end(key)
-                return self._frames[key]
-        frame = make()
-        with self._lock:
-            if key not in self._frames and len(frame) <= self._max_bytes // 4:
-                self._frames[key] = frame
-                self._bytes += len(frame)
-            while self._bytes > self._max_bytes:
-                self._bytes -= len(self._frames.popitem(last=False)[1])
-        return frame
-
 
 class EncodedFrames:
     """Gives frames of stored images in the transfer syntaxes of `ENCODERS`, and remembers some of them."""
 
-    def __init__(self, archive: Archive, cache: FrameCache) -> None:
+    def __init__(self, archive: Archive, cache: ByteCache) -> None:
         self.archive = archive
         self._cache = cache
 

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import PRIVATE, is_current, not_modified, streamed
+from dicomweb.cache import ByteCache
+from dicomweb.compression import MIN_BYTES, compressed, content_coding
 from dicomweb.documented import (
     INSTANCE,
     SERIES,
@@ -27,10 +29,12 @@ from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.urls import ServiceUrl
 from dicomweb.xml import write_xml
 from storage.archive import Archive
-from storage.instances import StoredInstance
+from storage.instances import Contents, StoredInstance
 
 _OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True)]
 _AT_ONCE = 256
+_MOST_KEPT = 2_000
+"""Instances whose metadata are held in memory as a whole; those of more are sent while they are read."""
 # In compact JSON this cannot stand inside a string, where a quotation mark is always behind a backslash.
 _MARKER = b'"BulkDataURI":"bulkdata:'
 _Accepted = Annotated[Accept, Depends(accepted)]
@@ -46,37 +50,54 @@ _RESPONSES: Responses = {
 }
 
 
-def add_metadata(router: APIRouter, archive: Archive, base_url: str | None) -> None:
-    """The metadata of studies, series and instances."""
+def add_metadata(router: APIRouter, archive: Archive, cache: ByteCache, base_url: str | None) -> None:
+    """The metadata of studies, series and instances; `cache` keeps those that were asked for last."""
 
-    def answer(request: Request, instances: Sequence[StoredInstance], accept: Accept) -> Response:
+    def answer(request: Request, accept: Accept, *path: str) -> Response:
+        contents = archive.contents(*path)
         # One instance alone may be XML in a single part (8.6.1.1).
-        offer = accept.choose([*_OFFERS, Offer(DICOM_XML)] if len(instances) == 1 else _OFFERS)
+        offer = accept.choose([*_OFFERS, Offer(DICOM_XML)] if contents.instances == 1 else _OFFERS)
         url = ServiceUrl.of(request, base_url)
-        etag = _etag(instances, url, offer)
+        etag = _etag(path, contents, url, offer)
         if is_current(request, etag):
             return not_modified(etag)
         headers = {"ETag": etag, **PRIVATE}
-        if offer.media != DICOM_XML:
-            return streamed(request, metadata(archive, instances, url), offer.media, headers)
-        documents = _documents(archive, instances, url)
-        if not offer.multipart:
-            return streamed(request, documents, DICOM_XML, headers)
-        boundary = new_boundary()
-        body = write_multipart(((DICOM_XML, [each]) for each in documents), boundary)
-        return streamed(request, body, multipart_type(DICOM_XML, boundary), headers)
+        if offer.media == DICOM_XML:
+            return _as_xml(request, _documents(archive, archive.instances(*path), url), offer, headers)
+        if contents.instances > _MOST_KEPT or request.method == "HEAD":
+            return streamed(request, metadata(archive, archive.instances(*path), url), offer.media, headers)
+        coding = content_coding(request.headers.get("accept-encoding", ""))
+
+        def make() -> bytes:
+            body = b"".join(metadata(archive, archive.instances(*path), url))
+            return compressed(body, coding) if coding and len(body) >= MIN_BYTES else body
+
+        body = cache.get((url.base, path, contents.token, coding), make)
+        if coding and not body.startswith(b"["):
+            # The same metadata in other bytes (RFC 9110 8.8.1).
+            headers |= {"Content-Encoding": coding, "ETag": f"W/{etag}"}
+        headers["Vary"] = "Accept, Accept-Encoding"
+        return Response(body, headers=headers, media_type=offer.media)
 
     @get(router, f"{STUDY}/metadata", "Metadata of the instances of a study", _RESPONSES)
     def study_metadata(request: Request, study: Study, accept: _Accepted) -> Response:
-        return answer(request, archive.instances(study), accept)
+        return answer(request, accept, study)
 
     @get(router, f"{SERIES}/metadata", "Metadata of the instances of a series", _RESPONSES)
     def series_metadata(request: Request, study: Study, series: Series, accept: _Accepted) -> Response:
-        return answer(request, archive.instances(study, series), accept)
+        return answer(request, accept, study, series)
 
     @get(router, f"{INSTANCE}/metadata", "Metadata of an instance", _RESPONSES)
     def instance_metadata(request: Request, key: Key, accept: _Accepted) -> Response:
-        return answer(request, archive.instances(key.study, key.series, key.sop), accept)
+        return answer(request, accept, key.study, key.series, key.sop)
+
+
+def _as_xml(request: Request, documents: Iterator[bytes], offer: Offer, headers: dict[str, str]) -> Response:
+    if not offer.multipart:
+        return streamed(request, documents, DICOM_XML, headers)
+    boundary = new_boundary()
+    body = write_multipart(((DICOM_XML, [each]) for each in documents), boundary)
+    return streamed(request, body, multipart_type(DICOM_XML, boundary), headers)
 
 
 def metadata(archive: Archive, instances: Sequence[StoredInstance], url: ServiceUrl) -> Iterator[bytes]:
@@ -109,7 +130,6 @@ def _addressed(header: bytes, instance: StoredInstance, url: ServiceUrl) -> byte
     return header.replace(_MARKER, f'"BulkDataURI":"{address}'.encode())
 
 
-def _etag(instances: Sequence[StoredInstance], url: ServiceUrl, offer: Offer) -> str:
-    named = [(each.key.sop, each.version, each.digest) for each in instances]
+def _etag(path: Sequence[str], contents: Contents, url: ServiceUrl, offer: Offer) -> str:
     form = str(offer) if offer.media == DICOM_XML else ""
-    return f'"{sha256(repr((url.base, form, named)).encode()).hexdigest()[:32]}"'
+    return f'"{sha256(repr((url.base, form, path, contents)).encode()).hexdigest()[:32]}"'

@@ -3,10 +3,11 @@
 from fastapi import APIRouter
 
 from dicomweb.bulkdata import add_bulkdata
+from dicomweb.cache import ByteCache
 from dicomweb.capabilities import add_capabilities
 from dicomweb.delete import add_delete
 from dicomweb.documented import problems
-from dicomweb.encoded import EncodedFrames, FrameCache
+from dicomweb.encoded import EncodedFrames
 from dicomweb.frames import add_frames
 from dicomweb.metadata import add_metadata
 from dicomweb.problems import add_error_handlers
@@ -40,12 +41,12 @@ def dicomweb_router(
     services = {name: APIRouter(tags=[name]) for name in ("Capabilities", "STOW-RS", "Delete")}
     octets = APIRouter(tags=["WADO-RS"], route_class=DirectRoute)
     texts = {name: APIRouter(tags=[name], route_class=CompressedRoute) for name in ("QIDO-RS", "WADO-RS")}
-    encoded = EncodedFrames(archive, FrameCache())
+    encoded = EncodedFrames(archive, ByteCache())
     add_capabilities(services["Capabilities"], base_url)
     add_store(services["STOW-RS"], archive, spool, base_url, max_request_bytes)
     add_search(texts["QIDO-RS"], archive, base_url)
     add_retrieve(octets, archive)
-    add_metadata(texts["WADO-RS"], archive, base_url)
+    add_metadata(texts["WADO-RS"], archive, ByteCache(), base_url)
     add_frames(octets, archive, encoded)
     add_bulkdata(octets, archive, encoded)
     add_delete(services["Delete"], archive)

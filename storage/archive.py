@@ -10,7 +10,7 @@ from storage.errors import UnknownInstance
 from storage.events import Event
 from storage.inflate import inflated_range
 from storage.ingest import Duplicates, Ingest
-from storage.instances import Origin, StoredInstance
+from storage.instances import Contents, Origin, StoredInstance
 from storage.layout import Layout
 from storage.ports import Blobs
 from storage.refusals import Quarantined
@@ -69,8 +69,18 @@ class Archive:
         """
         found = self._index.instances(study, series, sop)
         if not found:
-            named = {"study": study, "series": series, "instance": sop}
-            raise UnknownInstance("no " + ", ".join(f"{kind} {uid}" for kind, uid in named.items() if uid))
+            raise _unknown(study, series, sop)
+        return found
+
+    def contents(self, study: str, series: str | None = None, sop: str | None = None) -> Contents:
+        """How much `instances` would give, and whether it is what it was; for a fraction of the cost.
+
+        Raises:
+            UnknownInstance: there is none.
+        """
+        found = self._index.contents(study, series, sop)
+        if not found.instances:
+            raise _unknown(study, series, sop)
         return found
 
     def versions(self, sop: str) -> list[StoredInstance]:
@@ -219,6 +229,11 @@ class Archive:
         """Raise `StorageDown`, naming the reason, when something could not be stored or read now."""
         self._blobs.health()
         self._index.health()
+
+
+def _unknown(study: str, series: str | None, sop: str | None) -> UnknownInstance:
+    named = {"study": study, "series": series, "instance": sop}
+    return UnknownInstance("no " + ", ".join(f"{kind} {uid}" for kind, uid in named.items() if uid))
 
 
 def _found(value: T | None, instance: StoredInstance) -> T:

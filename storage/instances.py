@@ -90,3 +90,12 @@ class Accepted:
 
 
 Outcome = Accepted | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a study or series holds, without looking at it."""
+
+    instances: int
+    token: str
+    """Another one after an instance came, was replaced or went."""

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, exc, select
 from storage.errors import InvalidInstance
 from storage.events import Event
 from storage.header import Header
-from storage.instances import InstanceKey, Origin, StoredInstance
+from storage.instances import Contents, InstanceKey, Origin, StoredInstance
 from storage.layout import Layout
 from storage.refusals import Quarantined
 from storage.search import Page, Query
@@ -69,6 +69,10 @@ class SqlIndex:
     def instances(self, study: str, series: str | None, sop: str | None) -> list[StoredInstance]:
         with reading(self._engine) as connection:
             return stored.in_series(connection, study, series, sop)
+
+    def contents(self, study: str, series: str | None, sop: str | None) -> Contents:
+        with reading(self._engine) as connection:
+            return stored.contents(connection, study, series, sop)
 
     def versions(self, sop: str) -> list[StoredInstance]:
         with reading(self._engine) as connection:

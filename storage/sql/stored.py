@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
-from storage.instances import InstanceKey, StoredInstance
+from storage.instances import Contents, InstanceKey, StoredInstance
 from storage.places import Place
 from storage.sql.prepared import Binds, Prepared
 from storage.sql.tables import headers, instances, series, studies, superseded
@@ -27,6 +27,23 @@ def _of_sops(_dialect: str, rows: list[Binds]) -> Select[Any]:
 
 
 _BY_SOP = Prepared((instances.c.sop_uid,), _COLUMNS, _of_sops)
+
+
+def _summary(depth: int) -> Prepared:
+    """Sums over a study, series or instance: whatever happens to an instance changes one of them."""
+    path = _KEY[:depth]
+    # The number of a removed row may be given again, and a clock may stand still; not both to the same row.
+    moments = (func.sum(instances.c.id), func.sum(instances.c.version), func.max(instances.c.stored_at))
+
+    def build(_dialect: str, rows: list[Binds]) -> Any:
+        (asked,) = rows
+        here = (column == asked[column.name] for column in path)
+        return select(func.count(), *moments).select_from(WHOLE).where(*here)
+
+    return Prepared(path, (instances.c.id,), build)
+
+
+_CONTENTS = {depth: _summary(depth) for depth in (1, 2, 3)}
 _BY_NUMBER = (
     *(series.c.number.is_(None), series.c.number, series.c.id),
     *(instances.c.number.is_(None), instances.c.number, instances.c.id),
@@ -74,6 +91,13 @@ def in_series(
     if sop is not None:
         query = query.where(instances.c.sop_uid == sop)
     return [from_row(row) for row in connection.execute(query.order_by(*_BY_NUMBER))]
+
+
+def contents(connection: Connection, study: str, series_uid: str | None, sop: str | None) -> Contents:
+    """How many instances `in_series` would find, and a token that is another when one of them is."""
+    path = [uid for uid in (study, series_uid, sop) if uid is not None]
+    ((count, *rest),) = _CONTENTS[len(path)].ask(connection, [tuple(path)])
+    return Contents(count, "-".join(map(str, rest)))
 
 
 def versions(connection: Connection, sop: str) -> list[StoredInstance]:

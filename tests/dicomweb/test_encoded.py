@@ -9,7 +9,7 @@ import pytest
 from pydicom.encaps import generate_frames
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless
 
-from dicomweb.encoded import FrameCache
+from dicomweb.cache import ByteCache
 from storage.pixels.encode import ENCODERS, JPEG_BASELINE, LOSSY, RLE
 from tests.dicomweb.builders import compressed, image, multiframe, part10
 from tests.dicomweb.multipart_answers import parts
@@ -206,7 +206,7 @@ def test_the_cache_keeps_what_was_asked_for_last_within_its_size():
     def get(number: int, size: int = 20) -> bytes:
         return cache.get(("digest", number, "1.2"), lambda: made.append(number) or bytes(size))
 
-    cache = FrameCache(max_bytes=100)
+    cache = ByteCache(max_bytes=100)
     for number in (1, 2, 3, 4, 5, 1, 6, 1, 2):
         assert get(number) == bytes(20)
     assert made == [1, 2, 3, 4, 5, 6, 2]
