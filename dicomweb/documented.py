@@ -41,11 +41,13 @@ _PROBLEM_SCHEMA = {
 }
 _MEANINGS = {
     400: "The request is malformed; the problem names the parameter",
+    403: "It is not allowed here",
     404: "There is nothing under this address",
     406: "It cannot be given in an accepted form; the problem names the forms available",
     413: "The body is too large",
     415: "The body is of a media type that is not read here",
     416: "The range lies outside the resource",
+    429: "Too many at once; try again later",
     503: "Disk, bucket or database does not answer; try again",
     507: "There is no room left",
 }

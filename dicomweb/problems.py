@@ -2,6 +2,7 @@
 
 WebError
 ├── BadRequest            the request is malformed
+├── Forbidden             this server does not do that
 ├── NotFound              there is no such part of a stored object
 ├── NotAcceptable         it is stored, but cannot be given in the form asked for
 ├── PayloadTooLarge       the request is bigger than this server takes
@@ -53,6 +54,12 @@ class WebError(Exception):
 
 class BadRequest(WebError):
     """The request is malformed."""
+
+
+class Forbidden(WebError):
+    """This server does not do that."""
+
+    status = 403
 
 
 class NotFound(WebError):

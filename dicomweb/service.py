@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from dicomweb.bulkdata import add_bulkdata
 from dicomweb.cache import ByteCache
 from dicomweb.capabilities import add_capabilities
+from dicomweb.changefeed import add_change_feed
 from dicomweb.delete import add_delete
 from dicomweb.documented import problems
 from dicomweb.encoded import EncodedFrames
@@ -24,7 +25,12 @@ __all__ = ["add_error_handlers", "dicomweb_router", "wado_uri_router"]
 
 
 def dicomweb_router(
-    archive: Archive, spool: Spool, *, base_url: str | None = None, max_request_bytes: int | None = None
+    archive: Archive,
+    spool: Spool,
+    *,
+    base_url: str | None = None,
+    max_request_bytes: int | None = None,
+    deletion: bool = True,
 ) -> APIRouter:
     """The Studies Service (PS3.18 10): store, search, retrieve, and deletion.
 
@@ -36,9 +42,11 @@ def dicomweb_router(
         base_url: address of the service as clients see it, for the addresses in its answers. Without one the
             request's own is used, which is wrong behind a proxy and for clients that send a wrong Host.
         max_request_bytes: greatest body of a store request; None for as much as the spool holds.
+        deletion: clients may delete.
     """
     router = APIRouter()
-    services = {name: APIRouter(tags=[name]) for name in ("Capabilities", "STOW-RS", "Delete")}
+    plain = ("Capabilities", "STOW-RS", "Delete", "Change feed")
+    services = {name: APIRouter(tags=[name]) for name in plain}
     octets = APIRouter(tags=["WADO-RS"], route_class=DirectRoute)
     texts = {name: APIRouter(tags=[name], route_class=CompressedRoute) for name in ("QIDO-RS", "WADO-RS")}
     encoded = EncodedFrames(archive, ByteCache())
@@ -49,7 +57,8 @@ def dicomweb_router(
     add_metadata(texts["WADO-RS"], archive, ByteCache(), base_url)
     add_frames(octets, archive, encoded)
     add_bulkdata(octets, archive, encoded)
-    add_delete(services["Delete"], archive)
+    add_delete(services["Delete"], archive, allowed=deletion)
+    add_change_feed(services["Change feed"], archive)
     for service in (octets, *texts.values(), *services.values()):
         router.include_router(service)
     router.include_router(rendered_router(archive), responses=problems(400, 404, 406))

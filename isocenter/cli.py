@@ -32,6 +32,8 @@ COMMANDS = {
     "reindex": "isocenter.commands.upkeep",
     "sweep": "isocenter.commands.upkeep",
     "refusals": "isocenter.commands.upkeep",
+    "deletions": "isocenter.commands.deletions",
+    "undelete": "isocenter.commands.deletions",
     "doctor": "isocenter.commands.upkeep",
     "migrate": "isocenter.commands.upkeep",
     "password": "isocenter.commands.password",

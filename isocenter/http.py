@@ -60,7 +60,10 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     base_url = settings.web.base_url + DICOMWEB if settings.web.base_url else None
-    app.include_router(dicomweb_router(services.archive, services.spool, base_url=base_url), prefix=DICOMWEB)
+    dicomweb = dicomweb_router(
+        services.archive, services.spool, base_url=base_url, deletion=settings.web.deletion
+    )
+    app.include_router(dicomweb, prefix=DICOMWEB)
     workitems = workitems_router(services.steps, base_url=base_url, origins=tuple(settings.web.cors_origins))
     app.include_router(workitems, prefix=DICOMWEB)
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
@@ -79,7 +82,14 @@ def create_app(services: Services) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.web.cors_origins),
             allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-            allow_headers=["Accept", "Authorization", "Content-Type", "If-None-Match", "Range"],
+            allow_headers=[
+                "Accept",
+                "Authorization",
+                "Content-Type",
+                "If-None-Match",
+                "Last-Event-ID",
+                "Range",
+            ],
             expose_headers=["Content-Location", "Content-Range", "ETag", "Location", "Warning"],
         )
     if hosts := _allowed_hosts(settings):

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 HINT_AGAIN_SECONDS = 30.0
+UPKEEP_SECONDS = 60.0
 
 
 class _Triggers(Protocol):
@@ -27,14 +28,22 @@ class _Work(Protocol):
 class Scheduler:
     """Polls the triggers and hints what is due; one or many may run."""
 
-    def __init__(self, triggers: _Triggers, work: _Work, hint: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        triggers: _Triggers,
+        work: _Work,
+        hint: Callable[[str], None],
+        upkeep: Callable[[], None] = lambda: None,
+    ) -> None:
         self._triggers = triggers
         self._work = work
         self._hint = hint
         self._hinted: dict[str, float] = {}
+        self._upkeep = upkeep
+        self._kept_up = -UPKEEP_SECONDS
 
     def tick(self) -> None:
-        """One round: new work from the triggers, then everything due that was not hinted lately."""
+        """One round: new work from the triggers, everything due that was not hinted lately, and upkeep."""
         self._triggers.poll()
         now = time.monotonic()
         due = set(self._work.due())
@@ -44,6 +53,9 @@ class Scheduler:
             if now - self._hinted.get(uid, -HINT_AGAIN_SECONDS) >= HINT_AGAIN_SECONDS:
                 self._hint(uid)
                 self._hinted[uid] = now
+        if now - self._kept_up >= UPKEEP_SECONDS:
+            self._kept_up = now
+            self._upkeep()
 
     def run(self, stopped: threading.Event) -> None:
         """Tick until `stopped`; a database or broker that does not answer delays, and ends nothing."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from inference.findings_sql import SqlFindings
 from inference.governance import GovernedModels
@@ -24,6 +25,7 @@ from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
 from storage.blobs.s3 import S3Blobs
 from storage.blobs.s3_client import s3_client
+from storage.deletions import expire
 from storage.ports import Blobs
 from storage.spool import Spool
 from storage.sql.commitments import SqlCommitments
@@ -63,6 +65,10 @@ class Services:
             settle=inference.settle_seconds,
             quiet=inference.quiet_seconds,
         )
+
+    def upkeep(self) -> None:
+        """What is to be done from time to time: remove what was deleted and nobody wants back."""
+        expire(self.blobs, self.index)
 
     def pipeline(self) -> Pipeline:
         """What runs a work item, with the models loaded, so that the first study does not wait for them."""
@@ -117,7 +123,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
             raise SettingsError("the database schema is of another version: run `isocenter migrate`")
         blobs, index = blobs_for(settings), SqlIndex(engine)
         decisions = SqlDecisions(engine)
-        archive = Archive(blobs, index, duplicates=settings.storage.duplicates)
+        undo = timedelta(hours=settings.web.delete_undo_hours)
+        archive = Archive(blobs, index, duplicates=settings.storage.duplicates, undo=undo)
         findings = SqlFindings(engine)
         history = SqlReviews(engine)
         reviews = Reviews(archive, findings, history)

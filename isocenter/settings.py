@@ -29,6 +29,10 @@ class WebSettings(Section):
     base_url: str = ""
     """What clients see in front of us, e.g. `https://pacs.example.org`; empty: the request's own host."""
     cors_origins: tuple[str, ...] = ()
+    deletion: bool = True
+    """Clients may delete studies, series and instances."""
+    delete_undo_hours: float = Field(default=24, ge=0, le=24 * 365)
+    """How long what was deleted can be brought back; 0 removes it at once."""
     user_header: str = ""
     """Header in which a trusted reverse proxy puts who is logged in; empty: reviewers name themselves."""
 

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import BinaryIO, TypeVar
 
+from storage.deletions import Deletions
 from storage.delivery import Delivery
 from storage.errors import UnknownInstance
 from storage.events import Event
@@ -19,7 +21,6 @@ from storage.search import Page, Query
 from storage.spool import Spool
 from storage.sql.index import SqlIndex
 from storage.sql.packing import unpack
-from storage.sweep import try_to_finish_removals
 
 T = TypeVar("T")
 
@@ -34,7 +35,14 @@ class Archive:
     `StorageDown` when one of the two does not answer.
     """
 
-    def __init__(self, blobs: Blobs, index: SqlIndex, *, duplicates: Duplicates = "keep") -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        index: SqlIndex,
+        *,
+        duplicates: Duplicates = "keep",
+        undo: timedelta = timedelta(0),
+    ) -> None:
         """Open nothing.
 
         Args:
@@ -42,9 +50,11 @@ class Archive:
             index: where the rows are kept.
             duplicates: what happens to other bytes under a SOP Instance UID that is taken: `keep` refuses and
                 quarantines them; `replace` serves them from now on, and keeps the old ones as a version.
+            undo: how long what is deleted can be brought back; 0 for never.
         """
         self._blobs = blobs
         self._index = index
+        self._deletions = Deletions(blobs, index, undo)
         self._ingest = Ingest(blobs, index, duplicates)
         self._layout = lru_cache(_LAYOUTS)(self._read_layout)
 
@@ -189,12 +199,9 @@ class Archive:
         Raises:
             UnknownInstance: there is none.
         """
-        # Rows before bytes: nobody finds what is half gone. The blobs are on a list that was written with the
-        # removal of the rows; if we die here, the sweep removes them.
-        gone = self._index.remove(study, series, sop, origin)
+        gone = self._deletions.delete(study, series, sop, origin)
         if not gone:
             raise UnknownInstance(f"nothing is stored under {sop or series or study}")
-        try_to_finish_removals(self._blobs, self._index)
         return len(gone)
 
     def events(self, after: str | None = None, limit: int = 1000) -> list[Event]:

@@ -12,6 +12,7 @@ from storage.places import QUARANTINE, STUDIES, place_of, quarantined
 from storage.ports import Blobs, BlobStat
 from storage.spool import Spool
 from storage.sql.index import Added, Burnt, Entry, SqlIndex
+from storage.tombstones import read_all
 
 _ORIGIN = Origin("reindex")
 _GROUP = 64
@@ -25,6 +26,8 @@ class Reindexed:
     known: int = 0
     """In the index already; their headers were read anew."""
     quarantined: int = 0
+    deleted: int = 0
+    """Not made rows: they were deleted, and wait to be removed or brought back."""
     failed: tuple[tuple[str, str], ...] = ()
     """Name and reason of what could not be indexed; the blob stays."""
 
@@ -33,6 +36,7 @@ class Reindexed:
             self.added + other.added,
             self.known + other.known,
             self.quarantined + other.quarantined,
+            self.deleted + other.deleted,
             self.failed + other.failed,
         )
 
@@ -55,6 +59,9 @@ def reindex(
         StorageDown, StorageFull: it could not be finished; run it again.
     """
     total = Reindexed()
+    # What was deleted is not brought back by the way.
+    for tombstone in read_all(blobs):
+        index.restore_tombstone(tombstone)
     for some in _groups(_by_arrival(blobs.list(STUDIES))):
         total += reindex_blobs(blobs, index, spool, some)
         progress(total)
@@ -113,7 +120,7 @@ def _add(index: SqlIndex, entries: list[Entry]) -> Reindexed:
         if isinstance(result, Added):
             total += Reindexed(added=1)
         elif isinstance(result, Burnt):
-            total += Reindexed(failed=((entry.instance.blob, "is being removed"),))
+            total += Reindexed(deleted=1)
         elif isinstance(result, Exception):
             total += Reindexed(failed=((entry.instance.blob, str(result)),))
         elif result.instance.key == entry.key:

@@ -31,13 +31,16 @@ def remove_orphan(blobs: Blobs, index: SqlIndex, blob: str) -> None:
 
 
 def finish_removals(blobs: Blobs, index: SqlIndex) -> int:
-    """Remove the blobs whose rows are gone; how many there were. Raises `StorageDown`."""
+    """Remove the blobs whose rows are gone, once they are due; how many there were. Raises `StorageDown`."""
     done = 0
     while waiting := index.pending_removals(_REMOVALS):
         for blob in waiting:
             blobs.delete(blob)
         index.confirm_removals(waiting)
         done += len(waiting)
+    for tombstone in index.spent_tombstones():
+        blobs.delete(tombstone.blob)
+        index.forget_tombstone(tombstone.id)
     return done
 
 
@@ -78,7 +81,9 @@ def compare(blobs: Blobs, index: SqlIndex, grace: float = _GRACE_S) -> Differenc
         there = {found.name: found for found in group}
         known = index.blobs_of_study(study)
         without_blob += _still_missing(blobs, index, study, known - there.keys())
-        for name in sorted(there.keys() - known):
+        strange = there.keys() - known
+        # What was deleted and can be brought back has no row on purpose.
+        for name in sorted(strange - index.unremoved(sorted(strange))):
             if place_of(name) is None:
                 foreign.append(name)
             elif there[name].modified <= newest:

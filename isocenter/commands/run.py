@@ -119,7 +119,7 @@ def worker(settings: Settings, *, supervised: bool) -> None:
     with open_services(settings) as services, ExitStack() as stack:
         app = celery_app(settings.broker.url)
         if in_process(settings):
-            planner = Scheduler(services.triggers(), services.work, hinter(app))
+            planner = Scheduler(services.triggers(), services.work, hinter(app), services.upkeep)
             stopped = threading.Event()
             thread = threading.Thread(target=planner.run, args=(stopped,), name="scheduler")
             thread.start()
@@ -154,4 +154,5 @@ def scheduler(settings: Settings, *, supervised: bool) -> None:
         if supervised:
             stop_with_supervisor()
         say_ready(scheduler="yes")
-        Scheduler(services.triggers(), services.work, hinter(celery_app(settings.broker.url))).run(stopped)
+        hint = hinter(celery_app(settings.broker.url))
+        Scheduler(services.triggers(), services.work, hint, services.upkeep).run(stopped)

@@ -48,8 +48,8 @@ def reindex(settings: Settings) -> None:
         )
         findings = _reindex_findings(services)
     out.print(
-        f"{report.added} instances added, {report.known} were known, {report.quarantined} in quarantine; "
-        f"{findings} findings read from reports"
+        f"{report.added} instances added, {report.known} were known, {report.quarantined} in quarantine, "
+        f"{report.deleted} deleted (see `isocenter deletions`); {findings} findings read from reports"
     )
     for name, reason in report.failed:
         out.print(f"not indexed: {name}: {reason}", markup=False, soft_wrap=True)

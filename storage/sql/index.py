@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Engine, exc, select
@@ -13,12 +14,13 @@ from storage.instances import Contents, InstanceKey, Origin, StoredInstance
 from storage.layout import Layout
 from storage.refusals import Quarantined
 from storage.search import Page, Query
-from storage.sql import adding, events, refusals, removing, search, stored
+from storage.sql import adding, events, refusals, removing, search, stored, tombstones
 from storage.sql.adding import Added, Burnt, Known, Result
 from storage.sql.engine import reading, settle, writing
 from storage.sql.packing import unpack
 from storage.sql.rows import Entry
 from storage.sql.tables import studies
+from storage.tombstones import Tombstone
 
 _log = logging.getLogger(__name__)
 _VALUES = (exc.DataError, UnicodeEncodeError, OverflowError)
@@ -126,10 +128,64 @@ class SqlIndex:
         with reading(self._engine) as connection:
             return refusals.listed(connection, limit, study)
 
-    def remove(self, study: str, series: str | None, sop: str | None, origin: Origin) -> list[StoredInstance]:
-        """Remove rows; their blobs become `pending_removals`."""
+    def remove(
+        self,
+        study: str,
+        series: str | None,
+        sop: str | None,
+        origin: Origin,
+        tombstone: Tombstone | None = None,
+    ) -> list[StoredInstance]:
+        """Remove rows; their blobs become `pending_removals`, with a tombstone when that is due."""
         with writing(self._engine, alone=True) as connection:
-            return removing.remove(connection, study, series, sop, origin)
+            gone, names = removing.remove(connection, study, series, sop, origin)
+            if gone and tombstone:
+                waits = replace(tombstone, instances=len(gone), blobs=tuple(names))
+                tombstones.add(connection, waits)
+            return gone
+
+    def tombstones(self) -> list[Tombstone]:
+        """The deletions that wait, the latest first, without their blobs."""
+        with reading(self._engine) as connection:
+            return tombstones.listed(connection)
+
+    def unwritten_tombstones(self) -> list[Tombstone]:
+        """Those without a blob beside the objects."""
+        with reading(self._engine) as connection:
+            return tombstones.unwritten(connection)
+
+    def confirm_tombstone(self, identifier: str) -> None:
+        """It has a blob beside the objects."""
+        with writing(self._engine) as connection:
+            tombstones.written(connection, identifier)
+
+    def restore_tombstone(self, tombstone: Tombstone) -> None:
+        """List a deletion that was found beside the objects; harmless when it is listed."""
+        with writing(self._engine, alone=True) as connection:
+            tombstones.add(connection, tombstone, written=True)
+
+    def spent_tombstones(self) -> list[Tombstone]:
+        """Those all of whose blobs are gone."""
+        with reading(self._engine) as connection:
+            return tombstones.spent(connection)
+
+    def forget_tombstone(self, identifier: str) -> None:
+        """There is nothing left to bring back."""
+        with writing(self._engine) as connection:
+            tombstones.remove(connection, identifier)
+
+    def take_back(self, identifier: str) -> list[str] | None:
+        """Forget a deletion that is not due; its blobs, which have no rows yet. None when it is too late."""
+        with writing(self._engine, alone=True) as connection:
+            names = tombstones.waiting(connection, identifier)
+            if names is not None:
+                tombstones.remove(connection, identifier, names)
+            return names
+
+    def unremoved(self, blobs: Sequence[str]) -> set[str]:
+        """Those of `blobs` that are to be removed, now or later."""
+        with reading(self._engine) as connection:
+            return removing.unremoved(connection, blobs)
 
     def was_removed_since(self, key: InstanceKey, moment: datetime) -> bool:
         """A version of this instance was removed after `moment`, which is not long ago."""

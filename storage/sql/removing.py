@@ -31,18 +31,22 @@ _REMEMBERED = timedelta(days=1)
 
 def remove(
     connection: Connection, study: str, series_uid: str | None, sop: str | None, origin: Origin
-) -> list[StoredInstance]:
-    """Remove the rows of a study, series or instance, and put the blobs of all versions on the list."""
+) -> tuple[list[StoredInstance], list[str]]:
+    """Remove the rows of a study, series or instance, and put the blobs of all versions on the list.
+
+    Answers the instances, and the blobs of their versions.
+    """
     gone = in_series(connection, study, series_uid, sop)
     ids: list[int] = []
     for some in chunks([instance.key.sop for instance in gone]):
         ids += connection.execute(select(instances.c.id).where(instances.c.sop_uid.in_(some))).scalars()
-    _list(connection, [instance.blob for instance in gone] + _older_blobs(connection, ids))
+    blobs = [instance.blob for instance in gone] + _older_blobs(connection, ids)
+    _list(connection, blobs)
     _remove_instances(connection, ids)
     _tidy(connection, study)
     rows = [events.values("instance.deleted", _uids(instance), None, origin) for instance in gone]
     events.write(connection, rows)
-    return gone
+    return gone, blobs
 
 
 def _uids(instance: StoredInstance) -> tuple[str, str, str]:
@@ -133,9 +137,19 @@ def _used_blobs(connection: Connection, sop: str) -> set[str]:
 
 
 def pending(connection: Connection, limit: int) -> list[str]:
-    """Blobs whose removal was asked for and not yet confirmed."""
-    query = select(removals.c.blob).where(removals.c.removed_at.is_(None)).order_by(removals.c.blob)
+    """Blobs whose removal is due and not yet confirmed."""
+    due = removals.c.due_at.is_(None) | (removals.c.due_at <= datetime.now(UTC))
+    query = select(removals.c.blob).where(removals.c.removed_at.is_(None), due).order_by(removals.c.blob)
     return list(connection.execute(query.limit(limit)).scalars())
+
+
+def unremoved(connection: Connection, blobs: Sequence[str]) -> set[str]:
+    """Those of `blobs` whose removal was asked for and not confirmed, due or not."""
+    found: set[str] = set()
+    for some in chunks(blobs):
+        query = select(removals.c.blob).where(removals.c.blob.in_(some), removals.c.removed_at.is_(None))
+        found |= set(connection.execute(query).scalars())
+    return found
 
 
 def confirm(connection: Connection, blobs: Sequence[str]) -> None:

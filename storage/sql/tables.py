@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -243,4 +244,25 @@ removals = Table(
     Column("blob", Plain, primary_key=True),
     Column("asked_at", UtcTime, nullable=False),
     Column("removed_at", UtcTime, index=True),
+    # Where it can still be brought back: the deletion it belongs to, and when that time is over.
+    Column("due_at", UtcTime),
+    Column("tombstone", Plain, index=True),
+)
+
+# Deletions that can be taken back.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("id", Plain, primary_key=True),
+    Column("study_uid", Plain, nullable=False),
+    Column("series_uid", Plain),
+    Column("sop_uid", Plain),
+    Column("instances", Integer, nullable=False),
+    Column("deleted_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    _empty("protocol"),
+    _empty("peer"),
+    _empty("address"),
+    # There is a blob beside the objects that says the same.
+    Column("written", Boolean, nullable=False),
 )

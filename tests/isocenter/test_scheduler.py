@@ -56,6 +56,8 @@ def test_trouble_delays_and_ends_nothing(monkeypatch, caplog):
     stopped, triggers = threading.Event(), Triggers(fails=3)
     work = Work()
     work.waiting = ["a"]
-    Scheduler(triggers, work, lambda _: stopped.set()).run(stopped)
+    kept = []
+    Scheduler(triggers, work, lambda _: stopped.set(), lambda: kept.append(1)).run(stopped)
+    assert kept == [1]
     assert triggers.polls >= 4
     assert caplog.text.count("planning work failed") == 1

@@ -46,6 +46,22 @@ def known(services: Services) -> tuple[object, object]:
     return studies, [services.findings.of_study(study["0020000D"]["Value"][0]) for study in studies]
 
 
+def test_what_was_deleted_is_listed_and_comes_back(environment):
+    with open_services(load_settings(None, environment)) as services:
+        with services.archive.delivery(Origin("import")) as delivery:
+            delivery.ingest(spooled(services.spool, part10()))
+        services.archive.delete(STUDY)
+        services.upkeep()
+    (listed,) = json.loads(isocenter("deletions", "--json", environment=environment).stdout)
+    assert (listed["study"], listed["instances"]) == (STUDY, 1)
+    assert isocenter("undelete", "0" * 32, environment=environment).returncode == 1
+    done = isocenter("undelete", listed["id"], environment=environment)
+    assert (done.returncode, done.stdout) == (0, "1 instances brought back\n"), done.stderr
+    with open_services(load_settings(None, environment)) as services:
+        assert services.archive.instance(SOP).key.study == STUDY
+        assert services.index.tombstones() == []
+
+
 def test_reindex_brings_back_studies_and_findings_from_the_objects_alone(
     tmp_path, environment, film_model, test_data
 ):
