@@ -9,6 +9,7 @@ from typing import Protocol
 from models.card import Card
 from models.catalog import BrokenPackage, Catalog
 from models.errors import ModelsError
+from models.external import ExternalCard
 
 
 class Standing(StrEnum):
@@ -73,6 +74,12 @@ class GovernedModels:
             if self._stopped(name, decided.get(name)) is None
             if (card := self.chosen(name, decided.get(name))) is not None
         ]
+
+    def external(self) -> list[ExternalCard]:
+        """The models that are carried out elsewhere and may be, in order of their names."""
+        decided = self._decisions.latest()
+        cards = self.catalog.external()
+        return [card for card in cards if self._stopped(card.name, decided.get(card.name)) is None]
 
     def get(self, name: str) -> Card:
         """The model called `name` in the version that runs.

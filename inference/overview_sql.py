@@ -79,7 +79,8 @@ def _work_of(studies: Sequence[str]) -> Select[Any]:
     columns = ("study_uid", "model", "state", "outcome", "progress", "reason")
     counted = or_(work_items.c.outcome.is_(None), work_items.c.outcome.not_in(_WITHOUT_MEANING))
     query = select(*(work_items.c[name] for name in columns)).where(work_items.c.study_uid.in_(studies))
-    return query.where(counted).order_by(work_items.c.created_at)
+    ours = work_items.c.model != ""  # not the steps that others create for themselves
+    return query.where(counted, ours).order_by(work_items.c.created_at)
 
 
 def _findings_of(studies: Sequence[str]) -> Select[Any]:

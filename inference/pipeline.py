@@ -23,6 +23,7 @@ from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
 from inference.suitability import Unsuitable
 from inference.triggers import model_reference
+from inference.ups.data_set import subject_of
 from inference.workitems import Inputs, LeaseLost, NewWorkItem, Outcome, State, WorkItem
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
@@ -198,7 +199,12 @@ class Pipeline:
         if current == item.model:
             return card
         new = NewWorkItem(
-            current, self._work.inputs(item.uid), self._clock(), item.priority, item.received_at
+            current,
+            self._work.inputs(item.uid),
+            self._clock(),
+            item.priority,
+            item.received_at,
+            subject=subject_of(item.attributes),
         )
         self._work.create_if_absent(new)
         raise Superseded(f"{card.name} is at version {card.version} now, see {new.uid}")
@@ -221,7 +227,7 @@ class Pipeline:
         earlier = item.predecessor
         while earlier is not None:
             before = self._work.get(earlier)
-            if before.state is State.COMPLETED:
+            if before.state is State.COMPLETED and before.results:
                 return self._report(before.results[0])
             earlier = before.predecessor
         return None

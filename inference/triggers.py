@@ -3,14 +3,17 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from inference.completeness import Arrivals, Completeness
 from inference.suitability import reason_against
-from inference.workitems import Inputs, ModelReference, NewWorkItem
+from inference.ups.data_set import subject_of
+from inference.workitems import Inputs, ModelReference, NewWorkItem, Performer, Priority
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
+from models.external import ExternalCard
 from storage.archive import Archive
 from storage.errors import StorageDown, UnknownInstance
 from storage.events import Event
@@ -29,6 +32,7 @@ class Models(Protocol):
     """The models that may run."""
 
     def cards(self) -> Sequence[Card]: ...
+    def external(self) -> Sequence[ExternalCard]: ...
 
 
 class Triggers:
@@ -104,6 +108,9 @@ class Triggers:
             self._work.arrivals.postpone(arrivals, _AGAIN)
             return ()
 
+    def _cards(self) -> list[Card | ExternalCard]:
+        return [*self._catalog.cards(), *self._catalog.external()]
+
     def _work_for(self, arrivals: Arrivals) -> list[NewWorkItem]:
         """The work items for the images of a series as they are now."""
         try:
@@ -113,14 +120,30 @@ class Triggers:
         headers = [json.loads(header) for header in self._archive.headers(instances)]
         now = self._clock()
         return [
-            NewWorkItem(model_reference(card), inputs, due_at=now, received_at=arrivals.received_at)
-            for card in self._catalog.cards()
-            for inputs in inputs_for(card, instances, headers)
+            replace(new, received_at=arrivals.received_at)
+            for card in self._cards()
+            for new in work_for(card, instances, headers, now)
         ]
 
 
+def work_for(
+    card: Card | ExternalCard,
+    instances: Sequence[StoredInstance],
+    headers: Sequence[Attributes],
+    due_at: datetime,
+    priority: Priority = Priority.MEDIUM,
+) -> list[NewWorkItem]:
+    """The work of a model on the images of a series."""
+    performer = Performer.WORKER if isinstance(card, Card) else Performer.OUTSIDE
+    model, subject = model_reference(card), subject_of(headers[0]) if headers else {}
+    return [
+        NewWorkItem(model, inputs, due_at, priority, performer=performer, subject=subject)
+        for inputs in inputs_for(card, instances, headers)
+    ]
+
+
 def inputs_for(
-    card: Card, instances: Sequence[StoredInstance], headers: Sequence[Attributes]
+    card: Card | ExternalCard, instances: Sequence[StoredInstance], headers: Sequence[Attributes]
 ) -> list[Inputs]:
     """What of a series a model would run on.
 
@@ -140,6 +163,7 @@ def inputs_for(
     return [Inputs.of_instance(instance) for instance in suitable]
 
 
-def model_reference(card: Card) -> ModelReference:
-    """The model as work items name it."""
-    return ModelReference(card.name, card.version, card.model.sha256, card.digest)
+def model_reference(card: Card | ExternalCard) -> ModelReference:
+    """The model as work items name it; of one that is carried out elsewhere there is no file."""
+    digest = card.model.sha256 if isinstance(card, Card) else ""
+    return ModelReference(card.name, card.version, digest, card.digest)

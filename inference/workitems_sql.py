@@ -13,6 +13,7 @@ from inference.inserting import insert_if_absent
 from inference.records import FindingRecord
 from inference.tables import work_items
 from inference.uids import uid_from
+from inference.ups.data_set import subject_of
 from inference.ups.reports_sql import report_canceled_unbegun, report_progress, report_state
 from inference.workitem_rows import COLUMNS, fetch, fetch_inputs, item_of, new_row
 from inference.workitems import (
@@ -233,6 +234,11 @@ class SqlWorkItems:
             _change(connection, uid, transaction, values)
             return fetch(connection, uid)
 
+    def again(self, uid: str) -> WorkItem:
+        """Try a work item again at once; see `repeat`."""
+        with writing(self._engine) as connection:
+            return repeat(connection, uid, self._clock())
+
     def cancel(self, uid: str, reason: str) -> WorkItem:
         """Withdraw a work item; whoever holds it learns so when it next renews or completes.
 
@@ -242,6 +248,40 @@ class SqlWorkItems:
         """
         with writing(self._engine) as connection:
             return withdraw(connection, fetch(connection, uid, lock=True), reason, self._clock())
+
+
+def repeat(connection: Connection, uid: str, now: datetime) -> WorkItem:
+    """Try a work item again at once; one that ended without results is repeated by another.
+
+    Returns:
+        The item that will run.
+
+    Raises:
+        UnknownWorkItem: there is none of this UID.
+        IllegalTransition: it has results, is under way, or is not of a model.
+    """
+    item = fetch(connection, uid, lock=True)
+    if item.state is State.COMPLETED or not item.model.name:
+        what = "COMPLETED already" if item.model.name else "no work of a model"
+        raise IllegalTransition(f"work item {uid} is {what}")
+    if item.state is State.CANCELED:
+        again = NewWorkItem(
+            item.model,
+            fetch_inputs(connection, uid),
+            now,
+            item.priority,
+            item.received_at,
+            performer=Performer.WORKER if item.model.digest else Performer.OUTSIDE,
+            subject=subject_of(item.attributes),
+            repeats=uid,
+        )
+        known = not schedule(connection, again, now)
+        return repeat(connection, again.uid, now) if known else fetch(connection, again.uid)
+    row = work_items.c
+    free = and_(row.uid == uid, or_(row.state == State.SCHEDULED, _abandoned(now)))
+    if connection.execute(update(work_items).where(free).values(due_at=now)).rowcount != 1:
+        raise IllegalTransition(f"work item {uid} is under way")
+    return fetch(connection, uid)
 
 
 def withdraw(connection: Connection, item: WorkItem, reason: str, now: datetime) -> WorkItem:
@@ -265,10 +305,14 @@ def _reported(connection: Connection, uid: str, now: datetime) -> WorkItem:
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
     row = work_items.c
-    unheld = or_(row.lease_until.is_(None), row.lease_until <= now)
-    abandoned = and_(row.state == State.IN_PROGRESS, unheld)
     ours = and_(row.due_at <= now, row.performer == Performer.WORKER)
-    return and_(ours, or_(row.state == State.SCHEDULED, abandoned))
+    return and_(ours, or_(row.state == State.SCHEDULED, _abandoned(now)))
+
+
+def _abandoned(now: datetime) -> ColumnElement[bool]:
+    row = work_items.c
+    unheld = or_(row.lease_until.is_(None), row.lease_until <= now)
+    return and_(row.state == State.IN_PROGRESS, row.performer == Performer.WORKER, unheld)
 
 
 def _change(connection: Connection, uid: str, transaction: str, values: Mapping[str, Any]) -> None:

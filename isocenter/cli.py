@@ -38,7 +38,7 @@ COMMANDS = {
     "migrate": "isocenter.commands.upkeep",
     "password": "isocenter.commands.password",
     "models": "isocenter.commands.models",
-    "work": "isocenter.commands.inference",
+    "work": "isocenter.commands.work",
 }
 
 

@@ -26,6 +26,7 @@ from storage.errors import StorageError
 from webui.api.errors import add_review_errors
 from webui.api.reviewer import Identify
 from webui.api.reviews import reviews_router
+from webui.api.work import work_router
 from webui.api.worklist import worklist_router
 from webui.client_files import ClientFiles
 from webui.pages import pages_router
@@ -71,6 +72,7 @@ def create_app(services: Services) -> FastAPI:
     identify = Identify(settings.web.user_header)
     app.include_router(reviews_router(services.reviews, services.signing, identify), prefix="/api")
     app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")
+    app.include_router(work_router(services.work, services.steps, services.orders()), prefix="/api")
     app.include_router(pages_router())
     app.mount("/static", ClientFiles())
     add_error_handlers(app)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from inference.findings_sql import SqlFindings
 from inference.governance import GovernedModels
 from inference.governance_sql import SqlDecisions
+from inference.orders import Orders
 from inference.overview_sql import SqlOverview
 from inference.pipeline import Pipeline
 from inference.reviewing import Reviews
@@ -54,6 +55,10 @@ class Services:
     catalog: GovernedModels
     decisions: SqlDecisions
     signing: Signing
+
+    def orders(self) -> Orders:
+        """What starts models by hand."""
+        return Orders(self.archive, self.work, self.catalog)
 
     def triggers(self) -> Triggers:
         """What turns arrivals into work items."""

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 from pydantic_core import ErrorDetails
 
 from models.errors import CardError
+from models.external import ExternalCard
 from models.schema import (
     AppliesTo,
     Checks,
@@ -130,6 +131,14 @@ class Card(Table):
 
 
 def load_card(folder: Path) -> Card:
+    """The card in `folder`, of a model that we carry out; raises as `load_package` does."""
+    card = load_package(folder)
+    if isinstance(card, ExternalCard):
+        raise CardError(f'{folder / CARD_FILE}: {card.name} has runner = "external": there is nothing to run')
+    return card
+
+
+def load_package(folder: Path) -> Card | ExternalCard:
     """The card in `folder`; the ONNX file is not looked at (`onnx_file.check_model` does).
 
     Raises:
@@ -138,8 +147,9 @@ def load_card(folder: Path) -> Card:
     """
     path = folder / CARD_FILE
     data, values = _read(path)
+    kind: type[Card | ExternalCard] = ExternalCard if values.get("runner") == "external" else Card
     try:
-        card = Card.model_validate(values)
+        card = kind.model_validate(values)
     except ValidationError as error:
         raise CardError("\n".join(_explained(path, data, error))) from None
     card._folder, card._digest = folder, hashlib.sha256(data).hexdigest()  # noqa: SLF001 - set by its maker, read-only for others

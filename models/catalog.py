@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.card import CARD_FILE, Card, load_card
+from models.card import CARD_FILE, Card, load_package
 from models.errors import CardError, ModelsError
+from models.external import ExternalCard
 from models.onnx_file import check_model
 
 PACKAGED = Path(__file__).parent / "cards"
@@ -15,6 +16,7 @@ PACKAGED = Path(__file__).parent / "cards"
 
 _Stamp = tuple[tuple[str, int, int], ...]
 """Name, time of change (ns) and size of a package's files: what tells that it was changed."""
+_Package = Card | ExternalCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,11 @@ class Catalog:
     def __init__(self, folders: Sequence[Path] = (PACKAGED,)) -> None:
         self._folders = tuple(folders)
         self._lock = threading.Lock()
-        self._read: dict[Path, tuple[_Stamp, Card | str]] = {}
+        self._read: dict[Path, tuple[_Stamp, _Package | str]] = {}
 
     def versions(self) -> list[Card]:
         """Every usable package in order of name and version; the version found in a later folder is later."""
-        return self._looked()[0]
+        return [card for card in self._looked()[0] if isinstance(card, Card)]
 
     def broken(self) -> list[BrokenPackage]:
         """The packages that cannot be used."""
@@ -51,6 +53,11 @@ class Catalog:
         """The latest version of each model, in order of their names."""
         return list({card.name: card for card in self.versions()}.values())
 
+    def external(self) -> list[ExternalCard]:
+        """The models that are carried out elsewhere, the latest version of each, in order of their names."""
+        cards = (card for card in self._looked()[0] if isinstance(card, ExternalCard))
+        return list({card.name: card for card in cards}.values())
+
     def get(self, name: str, version: str | None = None) -> Card:
         """The model called `name`: this version of it, or the latest.
 
@@ -59,16 +66,18 @@ class Catalog:
         """
         cards, broken = self._looked()
         fitting = [card for card in cards if card.name == name and version in {None, card.version}]
-        if fitting:
+        if fitting and isinstance(fitting[-1], Card):
             return fitting[-1]
+        if fitting:
+            raise CardError(f"{name} is carried out elsewhere: there is nothing to run here")
         reasons = [each.reason for each in broken if name in {each.folder.name, each.folder.parent.name}]
         wanted = name if version is None else f"{name} {version}"
         raise CardError(reasons[0] if reasons else f"no model is called {wanted!r}")
 
-    def _looked(self) -> tuple[list[Card], list[BrokenPackage]]:
+    def _looked(self) -> tuple[list[_Package], list[BrokenPackage]]:
         with self._lock:
             before, self._read = self._read, {}
-            cards: dict[tuple[str, str], Card] = {}
+            cards: dict[tuple[str, str], _Package] = {}
             broken: list[BrokenPackage] = []
             for package in (package for folder in self._folders for package in packages(folder)):
                 card = self._known(package, before)
@@ -80,7 +89,7 @@ class Catalog:
         # Sorting is stable: versions stay in the order in which they were found.
         return sorted(cards.values(), key=lambda card: card.name), broken
 
-    def _known(self, package: Path, before: dict[Path, tuple[_Stamp, Card | str]]) -> Card | str:
+    def _known(self, package: Path, before: dict[Path, tuple[_Stamp, _Package | str]]) -> _Package | str:
         """The card, or why the package cannot be used."""
         stamp = _stamp(package)
         known = before.get(package)
@@ -113,16 +122,17 @@ def _file_stamps(package: Path) -> Iterator[tuple[str, int, int]]:
             yield path.name, stat.st_mtime_ns, stat.st_size
 
 
-def _checked(package: Path) -> Card | str:
+def _checked(package: Path) -> _Package | str:
     try:
-        card = load_card(package)
-        check_model(card)
+        card = load_package(package)
+        if isinstance(card, Card):
+            check_model(card)
     except ModelsError as error:
         return str(error)
     return card
 
 
-def _taken(card: Card, cards: dict[tuple[str, str], Card]) -> str:
+def _taken(card: _Package, cards: dict[tuple[str, str], _Package]) -> str:
     other = cards.get((card.name, card.version))
     if other is None:
         return ""

@@ -12,7 +12,7 @@ from inference.records import FindingRecord
 from isocenter.commands.console import err, out, print_json, print_table, progress
 from isocenter.commands.options import with_settings
 from isocenter.settings import Settings
-from models.card import CARD_FILE, Card, load_card
+from models.card import CARD_FILE, Card, load_card, load_package
 
 if TYPE_CHECKING:
     from isocenter.services import Services
@@ -51,7 +51,13 @@ def list_models(settings: Settings, *, as_json: bool) -> None:
 
 def _listed(services: "Services") -> list[dict[str, Any]]:
     running = {(card.name, card.version) for card in services.catalog.cards()}
-    return [
+    outside = [
+        {"name": card.name, "version": card.version, "title": card.title, "task": "external"}
+        | {"runs": services.catalog.why_stopped(card.name) is None, "sha256": "", "folder": str(card.folder)}
+        | {"note": services.catalog.why_stopped(card.name) or "carried out elsewhere"}
+        for card in services.catalog.catalog.external()
+    ]
+    return outside + [
         {
             "name": card.name,
             "version": card.version,
@@ -72,8 +78,9 @@ def check(folder: Path) -> None:
     """Check the model package in FOLDER; names the line at fault."""
     from models.onnx_file import check_model  # noqa: PLC0415
 
-    card = load_card(folder)
-    check_model(card)
+    card = load_package(folder)
+    if isinstance(card, Card):
+        check_model(card)
     out.print(f"{card.name} {card.version}: ready to use", markup=False, soft_wrap=True)
 
 

@@ -9,6 +9,7 @@ from inference.triggers import Triggers
 from inference.workitems import State
 from inference.workitems_sql import SqlWorkItems
 from models.card import Card
+from models.external import ExternalCard
 from storage.errors import StorageDown
 from tests.inference.analyses import SERIES, STUDY, ct_header, ct_series, film_header
 
@@ -187,6 +188,9 @@ class OneIsImpossible:
         if self.times == 1:
             raise RuntimeError("cannot be judged")
         return self._catalog.cards()
+
+    def external(self) -> list[ExternalCard]:
+        return []
 
 
 def test_a_series_that_cannot_be_judged_does_not_hold_up_the_others(archive, work, catalog, clock, deliver):

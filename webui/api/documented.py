@@ -16,7 +16,7 @@ _MEANINGS = {
     401: "Nobody is logged in",
     403: "The reviewer is not who is logged in",
     404: "There is no such thing",
-    409: "Findings wait for a verdict; `findings` lists them",
+    409: "The state of things does not allow it; the problem says why",
     413: "The body is too large",
     415: "The content type is not application/json",
     503: "Disk, bucket or database does not answer; try again",
