@@ -15,6 +15,7 @@ from isocenter.services import Services, open_services
 from isocenter.settings import Settings
 from models.card import Card
 from models.errors import CardError
+from models.external import ExternalCard
 from models.runtime import Runtime
 from storage.instances import Origin, Refused
 
@@ -27,6 +28,9 @@ class _OneModel:
 
     def cards(self) -> list[Card]:
         return [self._card]
+
+    def external(self) -> list[ExternalCard]:
+        return []
 
     def get(self, name: str) -> Card:
         if name != self._card.name:
