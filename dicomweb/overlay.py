@@ -5,6 +5,7 @@ Not a service of PS3.18, which leaves it to the viewer; for pages and reports th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Annotated, Any
 
 import numpy as np
@@ -229,7 +230,40 @@ def overlay_router(archive: Archive) -> APIRouter:
             raise NotAcceptable(f"instance {sop} cannot be shown with its overlay: {error}") from error
         return Response(content, headers=_HEADERS, media_type="image/png")
 
+    @router.get(
+        "/overlay/studies/{study}/series/{series}/instances/{sop}/mask",
+        summary="The mask of a segment on a slice: white where it is, transparent elsewhere",
+        responses={**_RESPONSES, 204: {"description": "The segment is not on this slice"}},
+        response_class=Response,
+    )
+    def mask(
+        *,
+        study: _Uid,
+        series: _Uid,
+        sop: _Uid,
+        seg: Annotated[str, Query(description="SOP Instance UID of a segmentation")],
+        segment: Annotated[int, Query(ge=1, le=65535, description="Segment Number")],
+        frame: Annotated[int, Query(ge=1, description="Frame of the image, 1-based")] = 1,
+    ) -> Response:
+        image = archive.instances(study, series, sop)[0]
+        shown = Slice(image.key.sop, read_attributes(archive, image), frame)
+        try:
+            found = masks_on(archive, shown, _segmentation(archive, image, seg)).get(segment)
+        except UndecodablePixels as error:
+            raise NotAcceptable(f"segmentation {seg} cannot be shown: {error}") from error
+        if found is None:
+            return Response(status_code=204, headers=_HEADERS)
+        return Response(mask_png(found), headers=_HEADERS, media_type="image/png")
+
     return router
+
+
+def mask_png(mask: Mask) -> bytes:
+    """A mask [row, column] as a PNG: white where it is, transparent elsewhere."""
+    picture = Image.fromarray(mask.astype(np.uint8))
+    picture.putpalette([0, 0, 0, 255, 255, 255])
+    picture.save(buffer := BytesIO(), "PNG", transparency=0, compress_level=1)
+    return buffer.getvalue()
 
 
 def _segmentation(archive: Archive, image: StoredInstance, sop: str) -> StoredInstance:

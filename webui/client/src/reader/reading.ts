@@ -1,0 +1,192 @@
+/** The state of the reader of one study, and what can be done with it. */
+import { batch, computed, type Signal, signal } from '@preact/signals';
+import { Problem } from '../http';
+import { type Addition, add, type Finding, type Judgement, judge, readFindings, sign, standing, undo } from './findings';
+import type { Findings } from './findings';
+import { readSegments, type Segment } from './masks';
+import { Pane } from './pane';
+import { reviewerName } from './reviewer';
+import { firstSeries, readPriors, readStudy, type Study } from './series';
+import type { Region } from './findings';
+import type { Tool } from './gestures';
+
+export class Reading {
+  readonly study: Signal<Study | null> = signal(null);
+  readonly priors: Signal<Study[]> = signal([]);
+  readonly failure: Signal<unknown> = signal(null);
+  readonly told: Signal<Findings | null> = signal(null);
+  readonly findingsFailure: Signal<string | null> = signal(null);
+  readonly selected: Signal<string | null> = signal(null);
+  readonly segments: Signal<Segment[]> = signal([]);
+  readonly hidden: Signal<ReadonlySet<string>> = signal(new Set());
+  readonly opacity = signal(0.15);
+  readonly marks = signal(true);
+  readonly tool: Signal<Tool | null> = signal(null);
+  readonly comparing = signal(false);
+  readonly mpr = signal(false);
+  /** The place of a correction or an own finding while it is edited. */
+  readonly draft: Signal<Region | null> = signal(null);
+  readonly editing: Signal<'correct' | 'add' | null> = signal(null);
+  readonly saying = signal('');
+  readonly busy = signal(false);
+  readonly main = new Pane();
+  readonly other = new Pane();
+  /** Those that are judged, most certain first; then measurements. */
+  readonly findings = computed(() => {
+    const all = (this.told.value?.findings ?? []).filter((each) => !each.superseded);
+    const rank = (each: Finding) => (each.presence === 'present' ? 1 : 0) * 10 + (each.score ?? 0);
+    return all.toSorted((one, two) => rank(two) - rank(one));
+  });
+  readonly waiting = computed(() => this.findings.value.filter((each) => !each.review).length);
+  readonly finding = computed(() => this.findings.value.find((each) => each.id === this.selected.value) ?? null);
+
+  constructor(readonly uid: string) {}
+
+  async open(): Promise<void> {
+    const findings = this.readFindings();
+    try {
+      const study = await readStudy(this.uid);
+      this.study.value = study;
+      await Promise.race([findings, new Promise((resolve) => setTimeout(resolve, 400))]);
+      const first = firstSeries(study, this.findings.value.map((each) => each.series_uid));
+      if (first) void this.main.open(first);
+      this.priors.value = await readPriors(study);
+    } catch (error) {
+      this.failure.value = error;
+    }
+  }
+
+  close(): void {
+    this.main.close();
+    this.other.close();
+  }
+
+  async readFindings(): Promise<void> {
+    try {
+      this.told.value = await readFindings(this.uid);
+      this.findingsFailure.value = null;
+      await this.readSegments();
+    } catch (error) {
+      this.findingsFailure.value = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  private async readSegments(): Promise<void> {
+    const known = new Set(this.segments.value.map((each) => each.segmentation));
+    const named = this.findings.value.flatMap((each) => (each.segment ? [each.segment.sop_uid] : []));
+    for (const sop of new Set(named)) {
+      if (known.has(sop)) continue;
+      const series = await seriesOf(this.uid, sop);
+      if (series) this.segments.value = [...this.segments.value, ...(await readSegments(this.uid, series, sop))];
+    }
+  }
+
+  /** Selects a finding, and goes to where it is. */
+  select(finding: Finding): void {
+    this.stopEditing();
+    this.selected.value = finding.id;
+    void this.show(finding);
+  }
+
+  private async show(finding: Finding): Promise<void> {
+    const place = standing(finding).region ?? finding.image;
+    const sop = place?.sop_uid ?? this.middleOf(finding);
+    const series = this.study.value?.series.find((each) => each.uid === finding.series_uid);
+    if (!series) return;
+    if (this.main.series.value?.uid !== series.uid) await this.main.open(series, sop, place?.frame);
+    else if (sop) this.main.goToImage(sop, place?.frame ?? 1);
+  }
+
+  /** The image in the middle of those that the segment of a finding is on. */
+  private middleOf(finding: Finding): string | undefined {
+    const segment = this.segments.value.find(
+      (each) => each.segmentation === finding.segment?.sop_uid && each.number === finding.segment.number,
+    );
+    const on = this.main.frames.value.filter((frame) => segment?.images.has(frame.sop));
+    return on[Math.floor(on.length / 2)]?.sop;
+  }
+
+  selectNext(by: number): void {
+    const at = this.findings.value.findIndex((each) => each.id === this.selected.value);
+    const count = this.findings.value.length;
+    const next = this.findings.value[at < 0 ? 0 : (at + by + count) % count];
+    if (next) this.select(next);
+  }
+
+  judge(finding: Finding, said: Judgement): Promise<boolean> {
+    return this.saved((name) => judge(this.uid, finding.id, said, name), said.verdict);
+  }
+
+  undo(finding: Finding): Promise<boolean> {
+    return this.saved((name) => undo(this.uid, finding, name), 'undo');
+  }
+
+  add(finding: Addition): Promise<boolean> {
+    return this.saved((name) => add(this.uid, finding, name), 'add');
+  }
+
+  sign(unreviewed: 'refuse' | 'leave'): Promise<boolean> {
+    return this.saved((name) => sign(this.uid, name, unreviewed).then(() => undefined), 'sign');
+  }
+
+  /** Sends what a person says; false, and a message, when it was not taken. */
+  private async saved(send: (name: string) => Promise<void>, what: string): Promise<boolean> {
+    if (this.busy.value) return false;
+    const name = await reviewerName();
+    if (!name) return false;
+    this.busy.value = true;
+    try {
+      await send(name);
+      await this.readFindings();
+      this.saying.value = SAID[what] ?? 'Saved.';
+      return true;
+    } catch (error) {
+      this.saying.value = error instanceof Problem ? error.message : String(error);
+      return false;
+    } finally {
+      this.busy.value = false;
+    }
+  }
+
+  startCorrection(finding: Finding): void {
+    batch(() => {
+      this.selected.value = finding.id;
+      this.draft.value = standing(finding).region;
+      this.editing.value = 'correct';
+    });
+    void this.show(finding);
+  }
+
+  startAddition(): void {
+    batch(() => {
+      this.selected.value = null;
+      this.draft.value = null;
+      this.editing.value = 'add';
+    });
+  }
+
+  stopEditing(): void {
+    batch(() => {
+      this.draft.value = null;
+      this.editing.value = null;
+    });
+  }
+}
+
+const SAID: Record<string, string> = {
+  accept: 'Accepted.',
+  reject: 'Rejected.',
+  correct: 'Correction saved.',
+  undo: 'Taken back.',
+  add: 'Finding added.',
+  sign: 'Signed: the verified report is stored in the study.',
+};
+
+async function seriesOf(study: string, sop: string): Promise<string | null> {
+  const found = await fetch(`/dicom-web/studies/${study}/instances?SOPInstanceUID=${sop}`, {
+    headers: { Accept: 'application/dicom+json' },
+  });
+  if (!found.ok || found.status === 204) return null;
+  const [instance] = await found.json();
+  return instance?.['0020000E']?.Value?.[0] ?? null;
+}
