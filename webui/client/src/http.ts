@@ -15,14 +15,19 @@ export async function getJson<T>(url: string, signal?: AbortSignal): Promise<T> 
   return answered<T>(await asked(url, signal ? { signal } : {}));
 }
 
-/** POSTs JSON. */
-export async function postJson<T>(url: string, body: unknown): Promise<T> {
-  const headers = { 'Content-Type': 'application/json' };
-  return answered<T>(await asked(url, { method: 'POST', headers, body: JSON.stringify(body) }));
+/** POSTs JSON, and gets JSON. */
+export function postJson<T>(url: string, body: unknown): Promise<T> {
+  return sent<T>('POST', url, body);
 }
 
-export async function remove(url: string): Promise<void> {
-  await answered<unknown>(await asked(url, { method: 'DELETE' }));
+/** DELETEs; the body says who does. */
+export async function remove(url: string, body: unknown): Promise<void> {
+  await sent<unknown>('DELETE', url, body);
+}
+
+async function sent<T>(method: string, url: string, body: unknown): Promise<T> {
+  const headers = { 'Content-Type': 'application/json' };
+  return answered<T>(await asked(url, { method, headers, body: JSON.stringify(body) }));
 }
 
 async function asked(url: string, options: RequestInit): Promise<Response> {

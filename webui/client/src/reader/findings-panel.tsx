@@ -1,5 +1,5 @@
 /** The findings beside the image: each jumps to its place, and waits for a verdict. */
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { EditForm } from './edit-form';
 import { type Finding, measured, standing } from './findings';
 import { ModelButton } from './model-card';
@@ -42,8 +42,12 @@ const VERDICTS = { accept: '✓ Accepted', reject: '✕ Rejected', correct: '✎
 function FindingCard({ finding, reading }: { finding: Finding; reading: Reading }) {
   const selected = reading.selected.value === finding.id;
   const { label, measurements } = standing(finding);
+  const card = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (selected && isBeside()) card.current?.scrollIntoView({ block: 'nearest' });
+  }, [selected]);
   return (
-    <li class={selected ? 'finding selected' : 'finding'} data-verdict={finding.review?.verdict ?? 'none'}>
+    <li ref={card} class={selected ? 'finding selected' : 'finding'} data-verdict={finding.review?.verdict ?? 'none'}>
       <button type="button" class="finding-open" aria-current={selected} onClick={() => reading.select(finding)}>
         <span class="finding-label">{label}</span>
         {finding.site && <span class="quiet-inline"> {finding.site}</span>}
@@ -69,6 +73,11 @@ function FindingCard({ finding, reading }: { finding: Finding; reading: Reading 
       )}
     </li>
   );
+}
+
+/** The list scrolls by itself, beside the image; below it, on a phone, scrolling would take the image away. */
+function isBeside(): boolean {
+  return matchMedia('(min-width: 901px)').matches;
 }
 
 function Score({ value }: { value: number }) {

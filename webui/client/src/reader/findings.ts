@@ -84,8 +84,7 @@ export async function judge(study: string, finding: string, said: Judgement, nam
 
 export async function undo(study: string, finding: Finding, name: string): Promise<void> {
   if (!finding.review) return;
-  const reviewer = new URLSearchParams({ reviewer: name });
-  await remove(`${base(study)}/findings/${finding.id}/reviews/${finding.review.id}?${reviewer}`);
+  await remove(`${base(study)}/findings/${finding.id}/reviews/${finding.review.id}`, { reviewer: { name } });
 }
 
 export interface Addition {

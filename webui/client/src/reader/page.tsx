@@ -152,6 +152,14 @@ function Comparison({ reading, study }: { reading: Reading; study: Study }) {
           </select>
         </label>
         <SeriesChoice label="Series beside" series={series} pane={reading.other} />
+        <button
+          type="button"
+          aria-pressed={reading.linked.value}
+          title="Both scroll together"
+          onClick={() => (reading.linked.value = !reading.linked.value)}
+        >
+          Link
+        </button>
       </div>
       <PaneView pane={reading.other} reading={reading} name="Beside" />
     </div>

@@ -110,12 +110,12 @@ export class Pane {
   }
 
   goTo(index: number): void {
-    this.index.value = Math.max(0, Math.min(this.frames.value.length - 1, Math.round(index)));
+    this.index.value = Math.max(0, Math.min(this.frames.peek().length - 1, Math.round(index)));
     void this.move();
   }
 
   step(by: number): void {
-    this.goTo(this.index.value + by);
+    this.goTo(this.index.peek() + by);
   }
 
   /** Goes to the frame that was asked for last; those that were asked for meanwhile are left out. */

@@ -1,13 +1,11 @@
 /** The state of the reader of one study, and what can be done with it. */
-import { batch, computed, type Signal, signal } from '@preact/signals';
+import { batch, computed, effect, type Signal, signal } from '@preact/signals';
 import { Problem } from '../http';
-import { type Addition, add, type Finding, type Judgement, judge, readFindings, sign, standing, undo } from './findings';
-import type { Findings } from './findings';
+import { type Addition, add, type Finding, type Findings, type Judgement, judge, type Region, readFindings, sign, standing, undo } from './findings';
 import { readSegments, type Segment } from './masks';
 import { Pane } from './pane';
 import { reviewerName } from './reviewer';
 import { firstSeries, readPriors, readStudy, type Study } from './series';
-import type { Region } from './findings';
 import type { Tool } from './gestures';
 
 export class Reading {
@@ -23,7 +21,7 @@ export class Reading {
   readonly marks = signal(true);
   readonly tool: Signal<Tool | null> = signal(null);
   readonly comparing = signal(false);
-  readonly mpr = signal(false);
+  readonly linked = signal(true);
   /** The place of a correction or an own finding while it is edited. */
   readonly draft: Signal<Region | null> = signal(null);
   readonly editing: Signal<'correct' | 'add' | null> = signal(null);
@@ -40,7 +38,17 @@ export class Reading {
   readonly waiting = computed(() => this.findings.value.filter((each) => !each.review).length);
   readonly finding = computed(() => this.findings.value.find((each) => each.id === this.selected.value) ?? null);
 
-  constructor(readonly uid: string) {}
+  private readonly unlink: () => void;
+
+  constructor(readonly uid: string) {
+    let before = 0;
+    this.unlink = effect(() => {
+      const now = this.main.index.value;
+      // What is beside follows, as many images as the main pane went.
+      if (this.comparing.peek() && this.linked.peek() && this.main.shown.peek()) this.other.step(now - before);
+      before = now;
+    });
+  }
 
   async open(): Promise<void> {
     const findings = this.readFindings();
@@ -57,6 +65,7 @@ export class Reading {
   }
 
   close(): void {
+    this.unlink();
     this.main.close();
     this.other.close();
   }

@@ -138,9 +138,11 @@ export class StackView {
     this.viewport.render();
   }
 
-  /** After the element changed its size. */
+  /** After the element changed its size: what was fitted is fitted again, what was zoomed stays. */
   resized(): void {
+    const fitted = Math.abs(this.viewport.getZoom() - 1) < 0.01;
     started().resize(true, true);
+    if (fitted) this.fit();
   }
 
   /** From column and row (0.0 is the outer edge of the first pixel, PS3.3 C.18.6.1.1) to pixels of the element. */
