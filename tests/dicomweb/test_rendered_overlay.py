@@ -60,10 +60,10 @@ def test_the_mask_alone_is_where_the_drawn_one_is(web):
     image, seg = web.named["seg-set/ct-3slice/01.dcm"], web.named["seg/liver.dcm"].key.sop
     changed = (shown(web.overlay(image, seg=seg)) != grey(web, "seg-set/ct-3slice/01.dcm")).any(axis=2)
     path = f"/overlay/studies/{image.key.study}/series/{image.key.series}/instances/{image.key.sop}/mask"
-    alone = shown(web.get(path, params={"seg": seg, "segment": 1}))
+    alone = shown(web.client.get(path, params={"seg": seg, "segment": 1}))
     assert ((alone[..., 3] > 0) == changed).mean() > 0.999
     assert (alone[alone[..., 3] > 0] == 255).all()
-    assert web.get(path, params={"seg": seg, "segment": 2}).status_code == 204
+    assert web.client.get(path, params={"seg": seg, "segment": 2}).status_code == 204
 
 
 def test_a_labelmap_gives_each_segment_its_colour(web):
