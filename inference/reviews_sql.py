@@ -35,19 +35,10 @@ class SqlReviews:
         self._engine = engine
         self._clock = clock
 
-    def add(self, new: NewReview) -> Review:
-        """Add a row to the history."""
+    def add(self, new: NewReview, at: datetime | None = None) -> Review:
+        """Add a row to the history; `at` is now unless the review is an old one."""
         with writing(self._engine) as connection:
-            return _add(connection, new, self._clock())
-
-    def add_from_object(self, sop: str, news: list[NewReview]) -> bool:
-        """Add what one stored object says, once; False when that was done before."""
-        with writing(self._engine, alone=True) as connection:
-            if connection.scalar(select(exists().where(reviews.c.object_uid == sop))):
-                return False
-            for new in news:
-                _add(connection, new, self._clock())
-            return bool(news)
+            return _add(connection, new, at or self._clock())
 
     def undo(self, study: str, finding: str, review: int, reviewer: Reviewer, comment: str = "") -> Review:
         """Make a row count no more, by another row.
@@ -80,6 +71,12 @@ class SqlReviews:
         query = select(signed_reports).where(row.study_uid == study, row.stored).order_by(row.at, row.sr_uid)
         with reading(self._engine) as connection:
             return tuple(_signed(each) for each in connection.execute(query).mappings())
+
+    def knows_signed(self, sr: str) -> bool:
+        """Whether the report was signed here, as far as this database can tell."""
+        query = select(exists().where(signed_reports.c.sr_uid == sr))
+        with reading(self._engine) as connection:
+            return bool(connection.scalar(query))
 
     def begin_signing(self, report: SignedReport) -> SignedReport:
         """Note that the report is about to be stored; the one noted first under this UID is what counts."""

@@ -173,6 +173,26 @@ signed_reports = Table(
     Index("ix_signed_reports_study", "study_uid"),
 )
 
+# One row per stored report of a model: what it was run on, for the figures of quality.
+observations = Table(
+    "observations",
+    metadata,
+    Column("result_uid", String(UID_LENGTH), primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("model_version", String(64), nullable=False),
+    Column("series_uid", String(UID_LENGTH), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("manufacturer", Text, nullable=False),
+    Column("scanner", Text, nullable=False),
+    Column("age", Float(53)),  # years
+    Column("spacing", Float(53)),  # mm, in plane
+    Column("kvp", Float(53)),
+    Column("findings", Integer, nullable=False),
+    Column("latency", Float(53)),  # seconds from the last image to the stored report
+    Index("ix_observations_model", "model", "model_version", "at"),
+)
+
 trigger_cursors = Table(
     "trigger_cursors",
     metadata,

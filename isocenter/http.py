@@ -20,10 +20,13 @@ from dicomweb.overlay import overlay_router
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
 from dicomweb.ups import workitems_router
 from isocenter.metrics import registry_for
+from isocenter.model_cards import model_cards
 from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
 from storage.errors import StorageError
 from webui.api.errors import add_review_errors
+from webui.api.models import models_router
+from webui.api.quality import quality_router
 from webui.api.reviewer import Identify
 from webui.api.reviews import reviews_router
 from webui.api.work import work_router
@@ -71,6 +74,8 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(overlay_router(services.archive))
     identify = Identify(settings.web.user_header)
     app.include_router(reviews_router(services.reviews, services.signing, identify), prefix="/api")
+    app.include_router(models_router(lambda: model_cards(services.catalog)), prefix="/api")
+    app.include_router(quality_router(services.quality), prefix="/api")
     app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")
     app.include_router(work_router(services.work, services.steps, services.orders()), prefix="/api")
     app.include_router(pages_router())
@@ -128,7 +133,7 @@ class SecurityHeaders:
 
 
 def _add_health(app: FastAPI, services: Services) -> None:
-    registry = registry_for(services.archive, services.work)
+    registry = registry_for(services.archive, services.work, services.quality)
 
     @app.get("/healthz", tags=["health"], response_class=PlainTextResponse, summary="This process is alive")
     def alive() -> str:

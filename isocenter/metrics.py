@@ -1,12 +1,13 @@
 """Prometheus metrics, read from the database when scraped, so that every process tells the same."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from inference.quality import Figures
 from inference.workitems import State
 
 
@@ -16,6 +17,40 @@ class _Archive(Protocol):
 
 class _Work(Protocol):
     def counts(self) -> Mapping[State, int]: ...
+
+
+class _Quality(Protocol):
+    def totals(self) -> Sequence[Figures]: ...
+
+
+class _Judged(Collector):
+    """Quality by model and version: only a person who adds a model adds a label."""
+
+    def __init__(self, quality: _Quality) -> None:
+        self._quality = quality
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["model", "version"]
+        results = GaugeMetricFamily("isocenter_results", "Stored reports of models", labels=labels)
+        findings = GaugeMetricFamily("isocenter_findings", "Findings in them", labels=labels)
+        latency = GaugeMetricFamily(
+            "isocenter_result_latency_seconds", "Mean time from last image to report", labels=labels
+        )
+        agreement = GaugeMetricFamily(
+            "isocenter_agreement_ratio", "Share of findings on which people agree", labels=labels
+        )
+        reviews = GaugeMetricFamily("isocenter_reviews", "Findings by verdict", labels=[*labels, "verdict"])
+        for each in self._quality.totals():
+            key = [each.model, each.version]
+            results.add_metric(key, each.results)
+            findings.add_metric(key, each.findings)
+            if each.latency is not None:
+                latency.add_metric(key, each.latency)
+            if each.verdicts.agreement is not None:
+                agreement.add_metric(key, each.verdicts.agreement)
+            for verdict in ("accepted", "corrected", "rejected", "missed"):
+                reviews.add_metric([*key, verdict], getattr(each.verdicts, verdict))
+        yield from (results, findings, latency, agreement, reviews)
 
 
 class _Stored(Collector):
@@ -36,10 +71,11 @@ class _Stored(Collector):
         yield work
 
 
-def registry_for(archive: _Archive, work: _Work) -> CollectorRegistry:
+def registry_for(archive: _Archive, work: _Work, quality: _Quality) -> CollectorRegistry:
     """A registry of its own: nothing global."""
     registry = CollectorRegistry()
     registry.register(_Stored(archive, work))
+    registry.register(_Judged(quality))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from inference.findings_sql import SqlFindings
+from inference.following import ReportFollower
 from inference.governance import GovernedModels
 from inference.governance_sql import SqlDecisions
 from inference.orders import Orders
 from inference.overview_sql import SqlOverview
 from inference.pipeline import Pipeline
+from inference.quality import pause_below
+from inference.quality_sql import SqlQuality
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
 from inference.signing import Signing
@@ -19,6 +22,7 @@ from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
+from isocenter.model_cards import floors_of
 from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
 from models.runtime import Runtime
@@ -35,6 +39,10 @@ from storage.sql.index import SqlIndex
 
 DICOMWEB = "/dicom-web"
 """Path of the DICOMweb root."""
+
+
+FOLLOWED_AT_ONCE = 20
+"""So many batches of events are read before other work has its turn again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class Services:
     catalog: GovernedModels
     decisions: SqlDecisions
     signing: Signing
+    history: SqlReviews
+    quality: SqlQuality
 
     def orders(self) -> Orders:
         """What starts models by hand."""
@@ -72,8 +82,17 @@ class Services:
         )
 
     def upkeep(self) -> None:
-        """What is to be done from time to time: remove what was deleted and nobody wants back."""
+        """What is to be done from time to time.
+
+        Remove what was deleted and nobody wants back; take new reports into the figures of quality, and pause
+        models that fell under their floor.
+        """
         expire(self.blobs, self.index)
+        follower = ReportFollower(self.archive, self.work, self.quality)
+        for _ in range(FOLLOWED_AT_ONCE):
+            if not follower.poll():
+                break
+        pause_below(floors_of(self.catalog), self.quality, self.decisions)
 
     def pipeline(self) -> Pipeline:
         """What runs a work item, with the models loaded, so that the first study does not wait for them."""
@@ -150,6 +169,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 catalog=GovernedModels(catalog_for(settings), decisions, settings.inference.disabled_models),
                 decisions=decisions,
                 reviews=reviews,
+                history=history,
+                quality=SqlQuality(engine),
                 signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
             )
     finally:

@@ -31,6 +31,15 @@ from models.schema import (
 CARD_FILE = "card.toml"
 
 
+class QualityFloor(Table):
+    """When a model must not go on by itself."""
+
+    floor: Annotated[float, Field(gt=0, le=1)]
+    """The share of findings on which people must agree with it."""
+    min_count: Annotated[int, Field(ge=1)] = 20
+    """So many findings must have been judged before the share counts."""
+
+
 class Card(Table):
     """A `card.toml`, valid. Made by `load_card`, which also knows the folder it came from."""
 
@@ -51,6 +60,7 @@ class Card(Table):
     inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
     outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
     guards: tuple[Guard, ...] = ()
+    quality: QualityFloor | None = None
 
     _folder: Path = PrivateAttr(default=Path())
     _digest: str = PrivateAttr(default="")

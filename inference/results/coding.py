@@ -14,6 +14,9 @@ PRESENCES: Mapping[Presence, Code] = {
     "absent": Code("272519000", "SCT", "Absent"),
 }
 
+RENDERING_INTENT = Code("111056", "DCM", "Rendering Intent")
+NOT_FOR_PRESENTATION = Code("111152", "DCM", "Not for Presentation: Rendering device expected not to present")
+
 PERCENT = Code("%", "UCUM", "percent")
 SCORE_UNIT = Code("{score}", "UCUM", "score")
 # Scores under these names are certainties: between 0 and 1 in a finding, in percent in a report.

@@ -15,6 +15,8 @@ from inference.results.context import SEGMENTATION_STORAGE
 
 FLAG = "Caution: "
 """How a comment starts that gives a reason for doubt."""
+REMARK, REJECTED = "Reviewer: ", "Rejected by the reviewer"
+"""How comments start that a person made."""
 # Viewers on Cornerstone3D make a measurement editable by the tool that its tracking identifier begins with.
 TOOLS: Mapping[str, str] = {
     "point": "Cornerstone3DTools@^0.1.0:Probe:",

@@ -6,9 +6,15 @@ from pydicom import Dataset
 
 from inference.findings import Code, Measurement, Presence, Score
 from inference.records import FindingRecord, ImageReference, Region, SegmentReference
-from inference.results.coding import CERTAINTIES, PRESENCES, SCORE_UNIT
+from inference.results.coding import (
+    CERTAINTIES,
+    NOT_FOR_PRESENTATION,
+    PRESENCES,
+    RENDERING_INTENT,
+    SCORE_UNIT,
+)
 from inference.results.context import MANUFACTURER, SEGMENTATION_STORAGE, UPS_PUSH, VERIFIED_SERIES_NUMBER
-from inference.results.groups import FLAG, TOOLS
+from inference.results.groups import FLAG, REJECTED, REMARK, TOOLS
 from inference.results.rows import decimal
 
 
@@ -59,10 +65,32 @@ def _record(group: Dataset, sr: Dataset, series: "_Series") -> FindingRecord:
         region=region,
         segment=segment,
         image=image,
-        note=next((text for text in comments if not text.startswith(FLAG)), ""),
+        note=next((text for text in comments if not text.startswith((FLAG, REMARK, REJECTED))), ""),
         flags=tuple(text.removeprefix(FLAG) for text in comments if text.startswith(FLAG)),
         supersedes=next(predecessors(sr), None),
     )
+
+
+def rejections(sr: Dataset) -> set[str]:
+    """Tracking UIDs of what the reviewer of a verified report rejected."""
+    return {
+        str(_one(group.ContentSequence, "112040").UID)
+        for group in _groups(sr)
+        if (intent := _item(group.ContentSequence, RENDERING_INTENT.value)) is not None
+        and _code(intent) == NOT_FOR_PRESENTATION
+    }
+
+
+def remarks(sr: Dataset) -> dict[str, str]:
+    """What the reviewer of a verified report says in words, by tracking UID."""
+    said = {}
+    for group in _groups(sr):
+        for item in group.ContentSequence:
+            text = str(item.TextValue) if _name(item).value == "121106" else ""
+            if text.startswith((REMARK, f"{REJECTED}: ")):
+                tracking = str(_one(group.ContentSequence, "112040").UID)
+                said[tracking] = text.removeprefix(REMARK).removeprefix(f"{REJECTED}: ")
+    return said
 
 
 def predecessors(sr: Dataset) -> Iterator[str]:

@@ -8,20 +8,15 @@ import highdicom as hd
 from highdicom.sr import CodedConcept
 from pydicom import Dataset
 
-from inference.findings import Code
 from inference.records import FindingRecord, ImageReference
-from inference.results.coding import ARTIFICIAL_INTELLIGENCE, concept
+from inference.results.coding import ARTIFICIAL_INTELLIGENCE, NOT_FOR_PRESENTATION, RENDERING_INTENT, concept
 from inference.results.context import MANUFACTURER, VERIFIED_SERIES_NUMBER, Report
 from inference.results.encoding import dated, encoded
-from inference.results.groups import measurement_group
+from inference.results.groups import REJECTED, REMARK, measurement_group
 from inference.results.report import predecessor, procedure
 from inference.reviews import Review, SignedReport, Verdict
 
-REMARK, REJECTED = "Reviewer: ", "Rejected by the reviewer"
-"""How comments start that a person made."""
 PERSON = CodedConcept("121006", "DCM", "Person")
-RENDERING_INTENT = Code("111056", "DCM", "Rendering Intent")
-NOT_FOR_PRESENTATION = Code("111152", "DCM", "Not for Presentation: Rendering device expected not to present")
 
 
 @dataclass(frozen=True, slots=True)

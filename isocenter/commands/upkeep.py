@@ -15,6 +15,8 @@ from isocenter.settings import Settings, SettingsError
 from storage.errors import StorageError
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from isocenter.services import Services
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -57,22 +59,32 @@ def reindex(settings: Settings) -> None:
 
 
 def _reindex_findings(services: "Services") -> int:
-    """Read the findings out of every report of ours; how many there are."""
-    from pydicom import dcmread  # noqa: PLC0415
-
-    from inference.results.reading import is_report, read_findings  # noqa: PLC0415
+    """Read the findings out of every report of ours, and what people said of them; how many there are."""
+    from inference.restoring import restore  # noqa: PLC0415
+    from inference.results.reading import is_report, is_verified_report, read_findings  # noqa: PLC0415
 
     count = 0
     for study in services.index.study_uids():
-        for stored in services.archive.instances(study):
-            if stored.sop_class == COMPREHENSIVE_3D_SR:
-                with services.archive.open(stored) as file:
-                    report = dcmread(file)
-                if is_report(report):
-                    records = read_findings(report)
-                    services.findings.replace_report(stored.key.sop, records)
-                    count += len(records)
+        reports = _reports(services, study)
+        for report in filter(is_report, reports):
+            records = read_findings(report)
+            services.findings.replace_report(report.SOPInstanceUID, records)
+            count += len(records)
+        drafts = services.findings.of_study(study, superseded=True)
+        for report in filter(is_verified_report, reports):
+            restore(report, drafts, services.history)
     return count
+
+
+def _reports(services: "Services", study: str) -> "list[Dataset]":
+    from pydicom import dcmread  # noqa: PLC0415
+
+    read = []
+    for stored in services.archive.instances(study):
+        if stored.sop_class == COMPREHENSIVE_3D_SR:
+            with services.archive.open(stored) as file:
+                read.append(dcmread(file))
+    return read
 
 
 @click.command()

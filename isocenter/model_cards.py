@@ -1,0 +1,57 @@
+"""The cards of the models as the pages show them."""
+
+from collections.abc import Iterator
+
+from inference.governance import GovernedModels
+from inference.quality import Floor
+from models.card import Card
+from models.schema import BoxesOutput, PointsOutput, ScoresOutput
+from webui.api.models import ModelCard
+
+
+def model_cards(models: GovernedModels) -> list[ModelCard]:
+    """Every model: the version that runs, or the latest of one that does not."""
+    running = {card.name: card for card in models.cards()}
+    return [
+        _shown(running.get(card.name, card), models.why_stopped(card.name)) for card in models.catalog.cards()
+    ]
+
+
+def floors_of(models: GovernedModels) -> list[Floor]:
+    """What the cards of the models that run say of their quality."""
+    return [
+        Floor(card.name, card.version, card.quality.floor, card.quality.min_count)
+        for card in models.cards()
+        if card.quality is not None
+    ]
+
+
+def _shown(card: Card, stopped: str | None) -> ModelCard:
+    readme = card.folder / "README.md"
+    return ModelCard(
+        name=card.name,
+        version=card.version,
+        title=card.title,
+        manufacturer=card.manufacturer,
+        task=card.task,
+        intended_use=card.intended_use,
+        not_for=tuple(card.not_for),
+        licence=card.licence,
+        origin=card.origin,
+        digest=card.model.sha256,
+        card_digest=card.digest,
+        thresholds=dict(_thresholds(card)),
+        quality_floor=card.quality.floor if card.quality else None,
+        stopped=stopped,
+        readme=readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "",
+    )
+
+
+def _thresholds(card: Card) -> Iterator[tuple[str, float]]:
+    for output in card.outputs:
+        if isinstance(output, ScoresOutput):
+            yield from ((label.label, label.threshold) for label in output.labels if label.finding)
+        elif isinstance(output, BoxesOutput):
+            yield from ((each.code.meaning, each.threshold) for each in output.classes)
+        elif isinstance(output, PointsOutput):
+            yield output.code.meaning, output.threshold
