@@ -33,7 +33,14 @@ class Find:
     """One search. Keys of all levels are matched (PS3.4 C.4.1.2.2.2), whether or not it was negotiated."""
 
     def __init__(
-        self, archive: Archive, aet: str, model: QueryClass, identifier: Identifier, *, fuzzy: bool = False
+        self,
+        archive: Archive,
+        aet: str,
+        model: QueryClass,
+        identifier: Identifier,
+        *,
+        fuzzy: bool = False,
+        combined: bool = False,
     ) -> None:
         """Read the request.
 
@@ -43,6 +50,7 @@ class Find:
             model: the SOP class of the request.
             identifier: of the request.
             fuzzy: match person names by their components (PS3.4 C.2.2.2.1.1).
+            combined: match ranges of a date and its time as one (PS3.4 C.2.2.2.5).
 
         Raises:
             WrongLevel: the model does not have the level.
@@ -52,7 +60,7 @@ class Find:
         self._aet = aet
         self._identifier = identifier
         self._level = level_of(model, identifier)
-        self._keys: Keys = read_keys(identifier, self._level)
+        self._keys: Keys = read_keys(identifier, self._level, combined=combined)
         self._fuzzy = fuzzy
 
     @property

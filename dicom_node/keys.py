@@ -18,6 +18,8 @@ from storage.search import (
     BY_TAG,
     LEVELS,
     SERIES_TAGS,
+    TIME_OF,
+    DateTimeRange,
     Exact,
     Level,
     Match,
@@ -27,6 +29,7 @@ from storage.search import (
     is_study_tag,
 )
 
+_Value = Exact | Wildcard | Range | OneOf
 ARCHIVE_LEVEL: Mapping[str, Level] = {
     "PATIENT": "study",  # one answer for all studies of a patient
     "STUDY": "study",
@@ -38,12 +41,14 @@ PATIENT_COUNTS = ("00201200", "00201202", "00201204")
 """Number of Patient Related Studies, Series, Instances."""
 
 _NO_KEYS = frozenset(
-    # Query/Retrieve View and Timezone Offset From UTC change how others are meant, if negotiated.
-    {SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, "00080053", RETRIEVE_AE_TITLE, "00080201"}
+    # Query/Retrieve View changes how others are meant, if negotiated.
+    {SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, "00080053", RETRIEVE_AE_TITLE}
 )
 # PS3.4 C.2.2.2.4, C.2.2.2.5
 _WITH_WILDCARDS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _WITH_RANGES = frozenset({"DA", "TM"})
+_TIMEZONE = "00080201"
+"""Is answered; with a value it would change how times are meant, if that were negotiated."""
 _MOST_VALUES = 10_000
 
 
@@ -58,21 +63,52 @@ class Keys:
     """Every key is matched as it was given, and answered (PS3.4 C.4.1.1.4, FF00)."""
 
 
-def read_keys(identifier: Identifier, level: QueryLevel) -> Keys:
+def read_keys(identifier: Identifier, level: QueryLevel, *, combined: bool = False) -> Keys:
     """The search that an identifier asks for.
+
+    Args:
+        identifier: of the request.
+        level: of the request.
+        combined: ranges of a date and its time are one range (PS3.4 C.2.2.2.5).
 
     Raises:
         InvalidQuery: a value does not make sense; the message names the attribute.
     """
     asked = {tag: element for tag, element in identifier.attributes.items() if tag not in _NO_KEYS}
-    valued = {path: texts for tag, element in asked.items() for path, texts in _values(tag, element)}
+    valued = {
+        path: texts
+        for tag, element in asked.items()
+        if tag != _TIMEZONE
+        for path, texts in _values(tag, element)
+    }
     matched = {path for path in valued if path in BY_TAG and BY_TAG[path].matched}
     include = tuple(tag for tag in asked if _is_answered(tag, level))
+    values = {path: _value(path, valued[path]) for path in sorted(matched)}
     return Keys(
-        matches=tuple(Match(path, _value(path, valued[path])) for path in sorted(matched)),
+        matches=tuple(
+            Match(path, value) for path, value in (_joined(values) if combined else values).items()
+        ),
         include=include,
         all_supported=matched == valued.keys() and len(include) == len(asked),
     )
+
+
+def _joined(values: Mapping[str, _Value]) -> dict[str, _Value | DateTimeRange]:
+    """With ranges of date and time that have the same form as one."""
+    joined: dict[str, _Value | DateTimeRange] = dict(values)
+    for date, time in TIME_OF.items():
+        days, times = values.get(date), values.get(time)
+        if isinstance(days, Range) and isinstance(times, Range) and _form(days) == _form(times):
+            low, high = (
+                (a, b) if a and b else None for a, b in ((days.low, times.low), (days.high, times.high))
+            )
+            joined[date] = DateTimeRange(low, high)
+            del joined[time]
+    return joined
+
+
+def _form(of: Range) -> tuple[bool, bool]:
+    return of.low is None, of.high is None
 
 
 def _values(path: str, element: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -99,7 +135,7 @@ def _is_answered(tag: str, level: QueryLevel) -> bool:
     return at == LEVELS.index("instance") or is_study_tag(tag) or (level == "SERIES" and tag in SERIES_TAGS)
 
 
-def _value(path: str, texts: list[str]) -> Exact | Wildcard | Range | OneOf:
+def _value(path: str, texts: list[str]) -> _Value:
     attribute = BY_TAG[path]
     if len(texts) > _MOST_VALUES:
         raise InvalidQuery(f"more than {_MOST_VALUES} values of {attribute.keyword}")

@@ -11,7 +11,7 @@ from dicom_node.channel import Channel, PeerGone
 from dicom_node.contexts import QUERY_CLASSES, QueryClass
 from dicom_node.find import Find, WrongLevel
 from dicom_node.identifier import Attributes, Identifier
-from dicom_node.negotiation import FUZZY
+from dicom_node.negotiation import COMBINED, FUZZY
 from dicom_node.request import Request
 from dicom_node.retrieve import Retrieval
 from dicom_node.status import (
@@ -129,11 +129,12 @@ class Queries:
         return Answer(SUCCESS)
 
     def _search(self, sop_class: str, model: QueryClass | None, identifier: Identifier) -> Search:
-        fuzzy = self._fuzzy(sop_class)
+        fuzzy = self._asked_for(FUZZY, sop_class)
         if model is None:
             return self._worklists[sop_class].search(identifier, fuzzy=fuzzy)
-        return Find(self._archive, self._aet, model, identifier, fuzzy=fuzzy)
+        combined = self._asked_for(COMBINED, sop_class)
+        return Find(self._archive, self._aet, model, identifier, fuzzy=fuzzy, combined=combined)
 
-    def _fuzzy(self, sop_class: str) -> bool:
+    def _asked_for(self, byte: int, sop_class: str) -> bool:
         asked = self._channel.extended_negotiation().get(sop_class, b"")
-        return len(asked) > FUZZY and bool(asked[FUZZY])
+        return len(asked) > byte and bool(asked[byte])

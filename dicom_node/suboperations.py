@@ -15,6 +15,7 @@ from dicom_node.status import SUCCESS, Answer
 from storage.archive import Archive
 from storage.errors import InvalidInstance, InvalidQuery, StorageError, UnknownInstance
 from storage.instances import StoredInstance
+from storage.pixels.encoded_objects import LOSSLESS, encoded_data_set
 from storage.pixels.native_objects import native_data_set
 from storage.search import Exact, Match, Query
 from storage.spool import Spool
@@ -127,13 +128,17 @@ class Accepts(Protocol):
 
 
 def form(instance: StoredInstance, accepts: Accepts) -> Proposal:
-    """The form in which an instance goes out: as it is stored, or else native. Raises `Unsendable`."""
-    for syntax in dict.fromkeys((instance.transfer_syntax, *NATIVE)):
+    """The form in which an instance goes out: as it is stored, else native, else compressed without loss.
+
+    Raises:
+        Unsendable: the peer accepts none of them.
+    """
+    for syntax in dict.fromkeys((instance.transfer_syntax, *NATIVE, *LOSSLESS)):
         if accepts((instance.sop_class, syntax)):
             return (instance.sop_class, syntax)
     raise Unsendable(
         f"SOP class {instance.sop_class} is accepted neither in transfer syntax {instance.transfer_syntax}"
-        " nor in a native one"
+        " nor in one that it can be converted to"
     )
 
 
@@ -148,16 +153,17 @@ def forms(instances: Iterable[StoredInstance], allowed: Sequence[str] | None = N
     for instance in instances:
         by_class.setdefault(instance.sop_class, {})[instance.transfer_syntax] = None
     return [
-        [(sop_class, syntax) for syntax in _allowed([*stored, *NATIVE], allowed)]
+        [(sop_class, syntax) for syntax in _allowed(stored, allowed)]
         for sop_class, stored in by_class.items()
     ]
 
 
-def _allowed(syntaxes: Iterable[str], allowed: Sequence[str] | None) -> Iterable[str]:
-    """Those of `syntaxes` that are allowed; if there are none, one that is, to have something to propose."""
+def _allowed(stored: Iterable[str], allowed: Sequence[str] | None) -> Iterable[str]:
     if allowed is None:
-        return dict.fromkeys(syntaxes)
-    return dict.fromkeys(each for each in syntaxes if each in allowed) or allowed[:1]
+        return dict.fromkeys((*stored, *NATIVE))
+    made = dict.fromkeys(each for each in (*stored, *NATIVE, *LOSSLESS) if each in allowed)
+    # Something has to be proposed, that it may be refused.
+    return made or allowed[:1]
 
 
 @contextmanager
@@ -178,11 +184,17 @@ def data_set(
         yield chain((first,), chunks)
         return
     with spool.new() as file:
-        for piece in _gathered(native_data_set(archive, instance, implicit=NATIVE[syntax])):
+        for piece in _gathered(_converted(archive, instance, syntax)):
             file.write(piece)
         file.close()
         with file.path.open("rb") as source:
             yield iter(lambda: source.read(_CHUNK), b"")
+
+
+def _converted(archive: Archive, instance: StoredInstance, syntax: str) -> Iterator[bytes]:
+    if syntax in NATIVE:
+        return native_data_set(archive, instance, implicit=NATIVE[syntax])
+    return encoded_data_set(archive, instance, syntax)
 
 
 def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:

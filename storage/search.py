@@ -29,6 +29,17 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class DateTimeRange:
+    """Range of a date and its time as one value (C.2.2.2.5, combined datetime matching); see `TIME_OF`.
+
+    Each end is a date and a time, or None where it is open.
+    """
+
+    low: tuple[str, str] | None
+    high: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """List of UID matching (C.2.2.2.2), and multiple values of other attributes (C.2.2.2.8)."""
 
@@ -43,7 +54,7 @@ class Match:
     """
 
     tag: str
-    value: Exact | Wildcard | Range | OneOf
+    value: Exact | Wildcard | Range | DateTimeRange | OneOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("00280100", "BitsAllocated", "US", "instance", answered=False),
 )
 BY_TAG = {attribute.tag: attribute for attribute in ATTRIBUTES}
+TIME_OF = {"00080020": "00080030", "00080021": "00080031", "00400244": "00400245"}
+"""The time that belongs to a date, by their tags."""
 BY_KEYWORD = {attribute.keyword: attribute for attribute in ATTRIBUTES}
 
 LEVELS: tuple[Level, ...] = ("study", "series", "instance")

@@ -8,12 +8,12 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from storage.errors import InvalidQuery
 from storage.names import normalised
-from storage.search import BY_TAG, Exact, Match, OneOf, Range, Wildcard
+from storage.search import BY_TAG, TIME_OF, DateTimeRange, Exact, Match, OneOf, Range, Wildcard
 from storage.sql.name_matching import has_group_like, is_patient_name, words_in_any_order
 from storage.sql.patterns import Column, Condition, case_sensitive, is_universal, like, like_pattern
 from storage.sql.tables import instances, series, series_classes, series_requests, studies, study_modality
 
-Value = Exact | Wildcard | Range | OneOf
+Value = Exact | Wildcard | Range | DateTimeRange | OneOf
 
 _LONGEST = 1024
 """Characters; PS3.5 6.2 has no searched value longer than 194."""
@@ -65,6 +65,8 @@ def _texts(value: Value) -> tuple[str, ...]:
             return (text,)
         case Range(low, high):
             return (low or "", high or "")
+        case DateTimeRange(low, high):
+            return (*(low or ()), *(high or ()))
         case OneOf(values):
             return values
 
@@ -78,6 +80,8 @@ def is_everything(value: Value) -> bool:
             return is_universal(pattern)
         case Range(low, high):
             return not low and not high
+        case DateTimeRange(low, high):
+            return low is None and high is None
         case OneOf(values):
             return not any(values)
 
@@ -182,8 +186,22 @@ def _date(_: str, tag: str, value: Value) -> Condition:
             # A study without a date is in no range, not even in one that is open to the past.
             bounds = [column >= low if low else column > ""]
             return and_(*bounds, column <= high) if high else bounds[0]
+        case DateTimeRange(low, high):
+            return _date_and_time(column, _COLUMNS[TIME_OF[tag]], low, high)
         case _:
             raise _DoesNotApply
+
+
+def _date_and_time(
+    date: Column, time: Column, low: tuple[str, str] | None, high: tuple[str, str] | None
+) -> Condition:
+    """On the first and last day the time decides; who has none is then in no range."""
+    bounds = [date > ""]
+    if low:
+        bounds += [date >= low[0], or_(date > low[0], and_(time > "", time >= low[1].rstrip("0.")))]
+    if high:
+        bounds += [date <= high[0], or_(date < high[0], and_(time > "", time < f"{high[1]}:"))]
+    return and_(*bounds)
 
 
 def _time(_: str, tag: str, value: Value) -> Condition:
