@@ -171,15 +171,20 @@ def answer(found: Mapping[str, Any], identifier: Identifier, aet: str) -> Attrib
         identifier: of the request.
         aet: our AE title, from which it can be retrieved.
     """
-    told = {
-        tag: _chosen(element, found.get(tag))
-        for tag, element in identifier.attributes.items()
-        if tag != SPECIFIC_CHARACTER_SET
-    }
+    told = requested(found, identifier)
     told[QUERY_RETRIEVE_LEVEL] = {"vr": "CS", "Value": [identifier.level]}
     told[RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [aet]}
     told[INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
     return told
+
+
+def requested(found: Mapping[str, Any], identifier: Identifier) -> Attributes:
+    """The keys of a request with the values that were found, empty where there is none."""
+    return {
+        tag: _chosen(element, found.get(tag))
+        for tag, element in identifier.attributes.items()
+        if tag != SPECIFIC_CHARACTER_SET
+    }
 
 
 def _chosen(asked: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:

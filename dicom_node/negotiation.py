@@ -89,7 +89,7 @@ def agreed(event: Event) -> dict[str, bytes]:
     """What of SOP Class Extended Negotiation (PS3.7 D.3.3.5) we agree to."""
     told = {}
     for uid, wanted in event.app_info.items():
-        if wanted and (uid in QUERY_CLASSES or service_of(str(uid)) == "store"):
+        if wanted and (uid in QUERY_CLASSES or service_of(str(uid)) in {"store", "worklist"}):
             told[str(uid)] = _information(str(uid), wanted)
     return told
 
@@ -99,9 +99,11 @@ def _information(uid: str, wanted: bytes) -> bytes:
 
     Storage: PS3.4 B.3.1. Query (C.5.1.1.1): relational queries always, combined datetime and fuzzy matching
     where asked for; not time zone adjustment, nor the views on enhanced multi-frame images. Retrieval
-    (C.5.2.1.1, C.5.3.1.1): relational retrieval.
+    (C.5.2.1.1, C.5.3.1.1): relational retrieval. Worklists (K.5.1): fuzzy matching where asked for.
     """
-    if uid not in QUERY_CLASSES:
+    if service_of(uid) == "worklist":
+        known = bytes((1, 1, *(min(each, 1) for each in wanted[FUZZY : FUZZY + 1])))
+    elif uid not in QUERY_CLASSES:
         known = _STORAGE_SUPPORT
     elif QUERY_CLASSES[uid].service == "find":
         known = bytes((1, *(min(each, 1) for each in wanted[COMBINED : FUZZY + 1])))

@@ -29,6 +29,7 @@ COMMANDS = {
     "move": "isocenter.commands.query",
     "commit": "isocenter.commands.commitment",
     "commitments": "isocenter.commands.commitment",
+    "worklist": "isocenter.commands.worklist",
     "reindex": "isocenter.commands.upkeep",
     "sweep": "isocenter.commands.upkeep",
     "refusals": "isocenter.commands.upkeep",

@@ -10,7 +10,7 @@ from dicom_node.identity import Identities, Tokens
 from dicom_node.node import Node, Timeouts
 from dicom_node.peers import Peer
 from dicom_node.tls import Credentials, server_context
-from isocenter.node_services import normalized_services
+from isocenter.node_services import normalized_services, worklists
 from isocenter.node_settings import NodeIdentity, NodeSettings, NodeTls
 from isocenter.part import on_hangup
 from isocenter.services import Services
@@ -41,6 +41,7 @@ def node_for(services: Services) -> Node:
         max_associations=node.max_associations,
         private_sop_classes=node.private_sop_classes,
         services=normalized_services(services),
+        worklists=worklists(services),
         patient_study_only=node.patient_study_only,
         tls=_listening_tls(node.tls) if node.tls else None,
         outgoing_tls=_credentials(node.tls) if node.tls else None,

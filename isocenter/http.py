@@ -25,6 +25,7 @@ from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
 from storage.errors import StorageError
 from webui.api.errors import add_review_errors
+from webui.api.modality_worklist import modality_worklist_router
 from webui.api.models import models_router
 from webui.api.quality import quality_router
 from webui.api.reviewer import Identify
@@ -49,7 +50,7 @@ SECURITY_HEADERS = {
 }
 DESCRIPTION = """DICOMweb (PS3.18) on a DICOM archive that runs AI models on what arrives.
 
-DICOMweb root: `/dicom-web`; WADO-URI: `/wado`; reviews: `/api`;
+DICOMweb root: `/dicom-web`; WADO-URI: `/wado`; reviews and modality worklist: `/api`;
 health: `/healthz`, `/readyz`; metrics: `/metrics`."""
 
 
@@ -78,6 +79,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(quality_router(services.quality), prefix="/api")
     app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")
     app.include_router(work_router(services.work, services.steps, services.orders()), prefix="/api")
+    app.include_router(modality_worklist_router(services.worklist), prefix="/api")
     app.include_router(pages_router())
     app.mount("/static", ClientFiles())
     add_error_handlers(app)

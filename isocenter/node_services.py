@@ -8,6 +8,8 @@ from dicom_node.commitment import StorageCommitment
 from dicom_node.commitment_reports import CommitmentReports
 from dicom_node.destinations import Destinations
 from dicom_node.normalized import NormalizedService
+from dicom_node.query import Worklist
+from dicom_node.worklist import ModalityWorklist
 from isocenter.services import Services
 
 MEGABYTE = 1_000_000
@@ -25,6 +27,11 @@ def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
             same_association=settings.commitment.same_association,
         ),
     )
+
+
+def worklists(services: Services) -> tuple[Worklist, ...]:
+    """Those that are searched by C-FIND."""
+    return (ModalityWorklist(services.worklist),)
 
 
 @contextmanager

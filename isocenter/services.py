@@ -36,6 +36,7 @@ from storage.spool import Spool
 from storage.sql.commitments import SqlCommitments
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
+from storage.sql.scheduled_steps import SqlWorklist
 
 DICOMWEB = "/dicom-web"
 """Path of the DICOMweb root."""
@@ -65,6 +66,7 @@ class Services:
     signing: Signing
     history: SqlReviews
     quality: SqlQuality
+    worklist: SqlWorklist
 
     def orders(self) -> Orders:
         """What starts models by hand."""
@@ -172,6 +174,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 history=history,
                 quality=SqlQuality(engine),
                 signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
+                worklist=SqlWorklist(engine),
             )
     finally:
         engine.dispose()

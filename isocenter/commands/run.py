@@ -63,7 +63,7 @@ def serve(settings: Settings, environment: dict[str, str]) -> None:
 @with_settings("--dicom-port", "--host", "--aet", for_reading_again=True)
 @_supervised
 def node(settings: Settings, source: SettingsSource, *, supervised: bool) -> None:
-    """Run the DICOM node alone (storage, query and retrieval, storage commitment).
+    """Run the DICOM node alone (storage, query and retrieval, commitment, worklist).
 
     Peers and users follow the settings file while it runs, at once on SIGHUP.
     """

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pydicom.uid import UID
 
 from dicom_node.commitment import StorageCommitment
 from dicom_node.contexts import QUERY_CLASSES, STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
+from dicom_node.worklist import MODALITY_WORKLIST
 from storage.transfer_syntax import TRANSFER_SYNTAXES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
@@ -23,7 +25,10 @@ def test_sop_classes_of_query_and_retrieval():
 
 
 def test_sop_classes_of_workflow():
-    assert rows("SOP classes of workflow") == [*StorageCommitment.sop_classes.items()]
+    assert rows("SOP classes of workflow") == [
+        *StorageCommitment.sop_classes.items(),
+        (MODALITY_WORKLIST, UID(MODALITY_WORKLIST).name),
+    ]
 
 
 def test_storage_sop_classes():

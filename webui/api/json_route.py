@@ -8,7 +8,8 @@ from fastapi.routing import APIRoute
 from starlette.types import Message
 
 MOST_BYTES = 256 * 1024
-_SAFE = frozenset({"GET", "HEAD"})
+# Before a DELETE browsers ask whether a page elsewhere may (Fetch standard, CORS preflight).
+_SAFE = frozenset({"DELETE", "GET", "HEAD"})
 
 
 class JsonRoute(APIRoute):
