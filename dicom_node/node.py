@@ -256,6 +256,9 @@ class Node:
     def _ended(self, assoc: Any, how: str) -> None:
         active = self._snapshot().get(assoc)
         if active is None:
+            if assoc.requestor.primitive is None:
+                address = assoc.requestor.address_info.address
+                log.info("connection from %s ended before it asked for an association: %s", address, how)
             return
         try:
             active.receiver.close(how)

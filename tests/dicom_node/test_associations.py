@@ -281,13 +281,15 @@ ABORT = 7
         b"\x07\0\0\0\0\4\0\0\0\0",
     ],
 )
-def test_garbage_before_the_association_costs_one_connection(port, data):
+def test_garbage_before_the_association_costs_one_connection(port, data, caplog):
+    caplog.set_level(logging.INFO, "dicom_node")
     with associate(port) as other:
         answer = exchange(port, data)
         assert answer[:1] in {b"", bytes([ABORT])}
         ds = ct()
         assert other.store(PROPOSAL, ds.SOPInstanceUID, open_file(encoded(ds))).stored
     echo("127.0.0.1", port, "ISOCENTER", "TEST")
+    eventually(lambda: any("before it asked for an association" in line for line in caplog.messages))
 
 
 def pdv(control, data, context=1):
@@ -374,11 +376,11 @@ def test_unexpected_trouble_is_a_failure_and_not_the_end(port, archive, monkeypa
 
 def test_many_associations_at_once(port, archive, tmp_path):
     study = generate_uid()
-    sets = [[saved(ct(StudyInstanceUID=study), tmp_path) for _ in range(4)] for _ in range(20)]
-    with ThreadPoolExecutor(20) as pool:
+    sets = [[saved(ct(StudyInstanceUID=study), tmp_path) for _ in range(2)] for _ in range(50)]
+    with ThreadPoolExecutor(50) as pool:
         results = list(pool.map(lambda files: send(files, "127.0.0.1", port, "ISOCENTER", "TEST"), sets))
     assert all(result.stored for some in results for result in some)
-    assert len(archive.instances(study)) == 80
+    assert len(archive.instances(study)) == 100
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pynetdicom.presentation import build_context
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.part10 import file_head
 from dicom_node.requestor import Requestor
-from dicom_node.send import send
+from dicom_node.send import VERIFICATION, send
 from dicom_node.status import FAILURES, Answer
 from storage.errors import InvalidInstance, StorageError, StorageFull
 from storage.header import read_header
@@ -184,7 +184,9 @@ def test_uid_of_any_kind_is_answered(port, sop):
 
 def test_every_broken_file_is_stored_or_refused_and_no_association_ends(port, test_data):
     files = [path for path in sorted((test_data / "bad").rglob("*")) if path.is_file()]
-    results = send(files, "127.0.0.1", port, "ISOCENTER", "TEST")
+    with Requestor(("127.0.0.1", port), "ISOCENTER", "OTHER", [VERIFICATION]) as other:
+        results = send(files, "127.0.0.1", port, "ISOCENTER", "TEST")
+        assert other.echo(VERIFICATION).status == 0
     assert all(result.status in {0x0000, 0xC000, 0xC111} for result in results if result.status is not None)
     with Requestor(("127.0.0.1", port), "ISOCENTER", "T", [(CT, ExplicitVRLittleEndian)]) as association:
         for number, result in enumerate(results):
