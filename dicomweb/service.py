@@ -6,6 +6,7 @@ from dicomweb.bulkdata import add_bulkdata
 from dicomweb.cache import ByteCache
 from dicomweb.capabilities import add_capabilities
 from dicomweb.changefeed import add_change_feed
+from dicomweb.commitment import add_commitment
 from dicomweb.delete import add_delete
 from dicomweb.documented import problems
 from dicomweb.encoded import EncodedFrames
@@ -31,6 +32,7 @@ def dicomweb_router(
     base_url: str | None = None,
     max_request_bytes: int | None = None,
     deletion: bool = True,
+    read_up_to: int = 1 << 30,
 ) -> APIRouter:
     """The Studies Service (PS3.18 10): store, search, retrieve, and deletion.
 
@@ -43,9 +45,10 @@ def dicomweb_router(
             request's own is used, which is wrong behind a proxy and for clients that send a wrong Host.
         max_request_bytes: greatest body of a store request; None for as much as the spool holds.
         deletion: clients may delete.
+        read_up_to: bytes; for a storage commitment bigger files are not read again to compare their digest.
     """
     router = APIRouter()
-    plain = ("Capabilities", "STOW-RS", "Delete", "Change feed")
+    plain = ("Capabilities", "STOW-RS", "Delete", "Change feed", "Storage Commitment")
     services = {name: APIRouter(tags=[name]) for name in plain}
     octets = APIRouter(tags=["WADO-RS"], route_class=DirectRoute)
     texts = {name: APIRouter(tags=[name], route_class=CompressedRoute) for name in ("QIDO-RS", "WADO-RS")}
@@ -59,6 +62,7 @@ def dicomweb_router(
     add_bulkdata(octets, archive, encoded)
     add_delete(services["Delete"], archive, allowed=deletion)
     add_change_feed(services["Change feed"], archive)
+    add_commitment(services["Storage Commitment"], archive, read_up_to)
     for service in (octets, *texts.values(), *services.values()):
         router.include_router(service)
     router.include_router(rendered_router(archive), responses=problems(400, 404, 406))

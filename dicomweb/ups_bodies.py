@@ -1,4 +1,4 @@
-"""Bodies of the Worklist Service: one data set, in DICOM JSON or XML, from clients that are not trusted."""
+"""Bodies of the Worklist and Storage Commitment Services: one data set, in DICOM JSON or XML, not trusted."""
 
 import json
 from typing import Annotated, Any
@@ -62,7 +62,7 @@ def read_data_set(request: Request, body: bytes, *, required: bool = True) -> At
     if name == "multipart/related" and media is not None:
         name, body = DICOM_XML, _only_part(media.parameters.get("boundary", ""), body)
     if name not in _KINDS:
-        raise UnsupportedMediaType(f"a work item is {DICOM_JSON} or {DICOM_XML}")
+        raise UnsupportedMediaType(f"the body must be {DICOM_JSON} or {DICOM_XML}")
     return _normal(read_xml(body) if name == DICOM_XML else _from_json(body))
 
 
@@ -96,4 +96,4 @@ def _normal(attributes: Attributes) -> Attributes:
 
 
 def _no_bulk(uri: str) -> Chunks:
-    raise InvalidInstance(f"a work item has no bulk data, but {uri[:100]!r}")
+    raise InvalidInstance(f"there is no bulk data here, but {uri[:100]!r}")

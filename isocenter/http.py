@@ -66,7 +66,11 @@ def create_app(services: Services) -> FastAPI:
     )
     base_url = settings.web.base_url + DICOMWEB if settings.web.base_url else None
     dicomweb = dicomweb_router(
-        services.archive, services.spool, base_url=base_url, deletion=settings.web.deletion
+        services.archive,
+        services.spool,
+        base_url=base_url,
+        deletion=settings.web.deletion,
+        read_up_to=settings.commitment.read_up_to_mb << 20,
     )
     app.include_router(dicomweb, prefix=DICOMWEB)
     workitems = workitems_router(services.steps, base_url=base_url, origins=tuple(settings.web.cors_origins))

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the real programs the tests talk to (Debian and Ubuntu, as root); says what is missing otherwise.
 set -eu
-packages="curl dcmtk dicom3tools postgresql redis-server radosgw ceph-mon ceph-osd chromium"
-programs="curl chromium storescu dciodvfy redis-server radosgw ceph-mon ceph-osd"
+packages="curl nodejs npm dcmtk dicom3tools postgresql redis-server radosgw ceph-mon ceph-osd chromium"
+programs="curl node npm chromium storescu dciodvfy redis-server radosgw ceph-mon ceph-osd"
 missing=""
 for program in $programs; do command -v "$program" >/dev/null || missing="$missing $program"; done
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing initdb"

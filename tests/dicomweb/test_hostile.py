@@ -1,7 +1,9 @@
 """Whatever a client sends, it is answered as its own mistake: no request makes a server error."""
 
+from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -83,3 +85,63 @@ def test_the_hostile_files_of_the_test_data(web, test_data):
             ).status_code
             < 500
         )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/studies?" + "PatientID=1&" * 100_000,
+        "/studies?includefield=" + "00100010," * 100_000,
+        "/studies?StudyInstanceUID=" + "1.2," * 200_000,
+        f"{INSTANCE}/frames/" + "1," * 50_000 + "1",
+        f"{INSTANCE}/frames/" + "1," * 5_000 + "1/rendered",
+        f"{INSTANCE}/bulkdata/" + "00081199/0/" * 5_000,
+    ],
+    ids=["keys", "fields", "uids", "frames", "rendered frames", "bulk data"],
+)
+def test_a_request_of_a_million_elements_is_refused(filled, path):
+    root = filled.base_url
+    connection = HTTPConnection(root.host, root.port, timeout=30)
+    try:
+        connection.request("GET", f"/dicom-web{path}")
+        status = connection.getresponse().status
+    except (ConnectionError, HTTPException):
+        return  # the server does not read lines of that length to their end
+    finally:
+        connection.close()
+    assert 400 <= status < 500
+
+
+@pytest.mark.parametrize("name", ["Accept", "If-None-Match", "Range", "X-Anything"])
+def test_huge_headers_cost_a_client_error(filled, name):
+    for size in (8_000, 60_000, 1 << 20):
+        try:
+            assert filled.get(INSTANCE, headers={name: "a," * (size // 2)}).status_code < 500
+        except (httpx.RemoteProtocolError, httpx.WriteError, httpx.ReadError):
+            continue  # closed while it was sent
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/studies/..%2f..%2fetc%2fpasswd",
+        "/studies/1.2/../../../../../healthz",
+        "/studies/%00",
+        "/studies/1.2%00/metadata",
+        "/studies//1.2",
+        f"{INSTANCE}/bulkdata/..%2f..%2fx",
+        f"{INSTANCE}/frames/%2e%2e/rendered",
+        "/studies/" + "9" * 5000,
+        "/changefeed?since=%00",
+    ],
+)
+def test_path_tricks_lead_nowhere(filled, path):
+    assert 400 <= filled.get(path).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "span", ["bytes=5-2", "bytes=-0", "bytes=99999999-", "bytes=0-0,5-9", "bytes=a-b", "lines=1-2", "bytes=-"]
+)
+def test_wrong_ranges_are_refused_or_passed_over(filled, span):
+    headers = {"Range": span, "Accept": "application/dicom; transfer-syntax=*"}
+    assert filled.get(INSTANCE, headers=headers).status_code in {200, 416}

@@ -15,6 +15,7 @@ UIDS = {
     "frames": "1",
     "path": "7FE00010",
     "workitem": "1.2.9",
+    "transaction": "1.2.8",
 }
 
 
