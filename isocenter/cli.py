@@ -7,6 +7,7 @@ from importlib.metadata import version
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
+from inference.reviews import ReviewError
 from inference.workitems import WorkItemError
 from isocenter.settings import SettingsError
 from isocenter.supervisor import PartFailed
@@ -40,6 +41,8 @@ COMMANDS = {
     "password": "isocenter.commands.password",
     "models": "isocenter.commands.models",
     "work": "isocenter.commands.work",
+    "explain": "isocenter.commands.replay",
+    "replay": "isocenter.commands.replay",
 }
 
 
@@ -69,7 +72,7 @@ def main() -> None:
     """Run the command line; the exit code is 1 for what went wrong and 2 for what was asked wrongly."""
     try:
         isocenter(prog_name="isocenter", standalone_mode=True)
-    except (SettingsError, StorageError, ModelsError, WorkItemError, PartFailed) as error:
+    except (SettingsError, StorageError, ModelsError, WorkItemError, ReviewError, PartFailed) as error:
         sys.exit(f"isocenter: {error}")
     except SQLAlchemyError as error:
         sys.exit(f"isocenter: the database does not answer or refuses: {str(error).splitlines()[0]}")

@@ -14,6 +14,7 @@ from inference.overview_sql import SqlOverview
 from inference.pipeline import Pipeline
 from inference.quality import pause_below
 from inference.quality_sql import SqlQuality
+from inference.replay import Replay
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
 from inference.signing import Signing
@@ -95,6 +96,10 @@ class Services:
             if not follower.poll():
                 break
         pause_below(floors_of(self.catalog), self.quality, self.decisions)
+
+    def replay(self) -> Replay:
+        """What explains results and makes them again."""
+        return Replay(self.archive, self.work, self.catalog.catalog, self.reviews)
 
     def pipeline(self) -> Pipeline:
         """What runs a work item, with the models loaded, so that the first study does not wait for them."""

@@ -93,6 +93,12 @@ def remarks(sr: Dataset) -> dict[str, str]:
     return said
 
 
+def algorithm_parameters(sr: Dataset) -> tuple[str, ...]:
+    """Algorithm Parameters (111002 DCM, PS3.16 TID 4019) of a report: the same in all its groups."""
+    items = _groups(sr)[0].ContentSequence
+    return tuple(str(item.TextValue) for item in items if _name(item).value == "111002")
+
+
 def predecessors(sr: Dataset) -> Iterator[str]:
     """SOP Instance UIDs of the documents that this one was made from (PS3.3 C.17.2.4)."""
     for study in sr.get("PredecessorDocumentsSequence", ()):

@@ -86,6 +86,15 @@ def test_a_finding_is_told_with_all_that_a_reader_needs(web, study):
     assert (result["verified"], result["nothing_found"], answer["verified"]) == (False, False, [])
 
 
+def test_a_report_is_superseded_by_the_one_that_names_it_without_any_work_list(web, study, services):
+    later = nodule(result="1.2.826.0.1.10", tracking_uid="1.2.3.5", supersedes=REPORT)
+    services.findings.replace_report("1.2.826.0.1.10", [later])
+    assert [(each["id"], each["superseded"]) for each in findings(web)] == [
+        (TRACKING, True),
+        ("1.2.3.5", False),
+    ]
+
+
 def test_what_was_looked_for_and_not_found_is_a_result_and_no_finding(web, study, services):
     services.findings.replace_report(REPORT, [nodule(presence="absent", region=None)])
     answer = web.get(BASE).json()
