@@ -1,7 +1,8 @@
 """Instances a second and CPU seconds a thousand instances over C-STORE, against Orthanc and DCMTK.
 
 Interleaved: every round sends to every receiver in turn, so that a noisy machine is noisy for all. Only the
-ratios of one run mean something. Isocenter and Orthanc are durable and indexed, storescp is neither.
+ratios of one run mean something. Isocenter and Orthanc index, storescp does not; what
+each of them promises after a power failure is in docs/performance.md.
 """
 
 import argparse
@@ -17,6 +18,11 @@ import pydicom
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+RECEIVERS = (
+    *(peers.isocenter, peers.orthanc),
+    *(peers.isocenter_postgres, peers.orthanc_postgres),
+    peers.storescp,
+)
 _SETTLED = 0.3
 """Seconds until what an association left to do is done, and its process is waited for."""
 
@@ -44,10 +50,10 @@ def make_series(folder: Path, count: int, side: int, salt: str) -> Path:
     return folder
 
 
-def measure(receiver: peers.Receiver, folders: list[Path], count: int) -> tuple[float, float]:
+def measure(receiver: peers.Receiver, folders: list[Path], count: int, *, nagle: bool) -> tuple[float, float]:
     """Instances a second, and the receiver's CPU seconds for a thousand."""
     cpu, began = receiver.cpu_seconds(), time.perf_counter()
-    peers.send(receiver, folders)
+    peers.send(receiver, folders, nagle=nagle)
     seconds = time.perf_counter() - began
     time.sleep(_SETTLED)
     return count / seconds, 1000 * (receiver.cpu_seconds() - cpu) / count
@@ -57,37 +63,46 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--instances", type=int, default=200, help="in each association")
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--sides", type=int, nargs="+", default=[512, 16], help="pixels of an edge")
+    arguments.add_argument("--associations", type=int, nargs="+", default=[1, 4])
+    arguments.add_argument("--nagle", action="store_true", help="dcmsend as it comes, without TCP_NODELAY=1")
     arguments.add_argument("--quick", action="store_true", help="tiny sizes: does it still run?")
     options = arguments.parse_args()
-    instances, rounds = (10, 1) if options.quick else (options.instances, options.rounds)
+    if options.quick:
+        options.instances, options.rounds = 10, 1
     print("| 16-bit CT over dcmsend | receiver | instances/s | CPU s per 1000 | rate against Orthanc |")
     print("|---|---|---|---|---|")
-    for side in (512, 16):
-        for associations in (1, 4):
-            compare(side, associations, instances, rounds)
+    for side in options.sides:
+        for associations in options.associations:
+            compare(side, associations, options)
 
 
-def compare(side: int, associations: int, instances: int, rounds: int) -> None:
+def compare(side: int, associations: int, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        kinds = (peers.isocenter, peers.orthanc, peers.storescp)
-        receivers = [stack.enter_context(kind(folder / kind.__name__)) for kind in kinds]
+        receivers = [stack.enter_context(kind(folder / kind.__name__)) for kind in RECEIVERS]
         rates: dict[str, list[float]] = {each.name: [] for each in receivers}
         costs: dict[str, list[float]] = {each.name: [] for each in receivers}
-        for turn in range(rounds):
+        for turn in range(options.rounds):
             series = [
-                make_series(folder / f"{turn}-{number}", instances, side, f"{turn} {number} {side}")
+                make_series(folder / f"{turn}-{number}", options.instances, side, f"{turn} {number} {side}")
                 for number in range(associations)
             ]
             for receiver in receivers:
-                rate, cost = measure(receiver, series, instances * associations)
+                count = options.instances * associations
+                rate, cost = measure(receiver, series, count, nagle=options.nagle)
                 rates[receiver.name].append(rate)
                 costs[receiver.name].append(cost)
-        base = statistics.median(rates["Orthanc (SQLite)"])
-        for each in receivers:
-            rate, cost = statistics.median(rates[each.name]), statistics.median(costs[each.name])
-            what = f"{side}², {associations} association{'s' if associations > 1 else ''}"
-            print(f"| {what} | {each.name} | {rate:.0f} | {cost:.2f} | {rate / base:.2f} |", flush=True)
+        report(f"{side}², {associations} association{'s' if associations > 1 else ''}", rates, costs)
+
+
+def report(what: str, rates: dict[str, list[float]], costs: dict[str, list[float]]) -> None:
+    """One line for each receiver; those on PostgreSQL against Orthanc on PostgreSQL."""
+    for name, found in rates.items():
+        base = "Orthanc (PostgreSQL)" if "PostgreSQL" in name else "Orthanc (SQLite)"
+        ratio = statistics.median(mine / theirs for mine, theirs in zip(found, rates[base], strict=True))
+        cost = statistics.median(costs[name])
+        print(f"| {what} | {name} | {statistics.median(found):.0f} | {cost:.2f} | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.servers import free_ports, listens, program, running  # noqa: E402 - the checkout is the path
+from tests.support.servers import free_ports, listens, postgres, program, running  # noqa: E402 - the checkout is the path
+from tests.support.system import isocenter as command  # noqa: E402
 from tests.support.system import served  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PLUGINS = "/usr/share/orthanc/plugins"
 NO_NAGLE = {**os.environ, "TCP_NODELAY": "1"}
 
 
@@ -54,11 +57,18 @@ def _status(pid: int, key: str) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith(key)), 0)
 
 
+def _toml(table: dict[str, object]) -> str:
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+
+
 @contextmanager
-def isocenter(folder: Path) -> Iterator[Receiver]:
-    """`isocenter serve` without models, on disk and SQLite."""
+def isocenter(folder: Path, *peers: dict[str, object], **settings: str) -> Iterator[Receiver]:
+    """`isocenter serve` without models, on disk and SQLite; `peers` are those it may send to."""
     folder.mkdir(parents=True)
-    with served(folder, ISOCENTER_INFERENCE__ENABLED="false", ISOCENTER_LOG_LEVEL="warning") as (
+    tables = [f"[[node.peers]]\n{lines}" for lines in map(_toml, peers)]
+    (folder / "isocenter.toml").write_text("\n".join(tables))
+    settings["ISOCENTER_CONFIG"] = str(folder / "isocenter.toml")
+    with served(folder, ISOCENTER_INFERENCE__ENABLED="false", ISOCENTER_LOG_LEVEL="warning", **settings) as (
         system,
         process,
     ):
@@ -66,7 +76,19 @@ def isocenter(folder: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Receiver]:
+def isocenter_postgres(folder: Path) -> Iterator[Receiver]:
+    """The same on a PostgreSQL server of its own, which flushes; its CPU time is not counted."""
+    with postgres(folder.parent / f"{folder.name}-server", durable=True) as url:
+        settings = {"ISOCENTER_INDEX__URL": url.replace("postgresql:", "postgresql+psycopg:")}
+        migrated = command("migrate", environment={"ISOCENTER_DATA": str(folder / "data"), **settings})
+        if migrated.returncode:
+            raise RuntimeError(migrated.stderr)
+        with isocenter(folder / "node", **settings) as receiver:
+            yield replace(receiver, name="Isocenter (PostgreSQL)")
+
+
+@contextmanager
+def orthanc(folder: Path, *peers: dict[str, object], **configuration: object) -> Iterator[Receiver]:
     """Orthanc as Debian ships it, with its SQLite index, and its DICOMweb plugin."""
     folder.mkdir(parents=True)
     dicom, http = free_ports(2)
@@ -78,13 +100,30 @@ def orthanc(folder: Path) -> Iterator[Receiver]:
         "StorageDirectory": str(folder / "storage"),
         "RemoteAccessAllowed": True,
         "AuthenticationEnabled": False,
-        "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomModalities": {str(each["aet"]): [each["aet"], each["host"], each["port"]] for each in peers},
+        "Plugins": [f"{PLUGINS}/libOrthancDicomWeb.so"],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        **configuration,
     }
     (folder / "orthanc.json").write_text(json.dumps(configuration))
-    command = [program("Orthanc"), str(folder / "orthanc.json")]
-    with running(command, folder / "log", lambda: listens(dicom) and listens(http), env=NO_NAGLE) as process:
+    start = [program("Orthanc"), str(folder / "orthanc.json")]
+    with running(start, folder / "log", lambda: listens(dicom) and listens(http), env=NO_NAGLE) as process:
         yield Receiver("Orthanc (SQLite)", "ORTHANC", dicom, process.pid, f"http://127.0.0.1:{http}")
+
+
+@contextmanager
+def orthanc_postgres(folder: Path) -> Iterator[Receiver]:
+    """The same with its PostgreSQL index, on a server of its own; its CPU time is not counted."""
+    with postgres(folder.parent / f"{folder.name}-server", durable=True) as url:
+        at = urlsplit(url)
+        index = {"EnableIndex": True, "EnableStorage": False, "Host": at.hostname, "Port": at.port}
+        index |= {"Database": "postgres", "Username": at.username, "Password": ""}
+        plugins = [f"{PLUGINS}/libOrthancPostgreSQLIndex.so"]
+        with orthanc(folder, Plugins=plugins, PostgreSQL=index) as receiver:
+            yield replace(receiver, name="Orthanc (PostgreSQL)")
 
 
 @contextmanager
@@ -99,12 +138,15 @@ def storescp(folder: Path) -> Iterator[Receiver]:
         yield Receiver("storescp (no flush, no index)", "STORESCP", port, process.pid)
 
 
-def send(receiver: Receiver, folders: list[Path]) -> None:
-    """One `dcmsend` for each folder, all at the same time."""
+def send(receiver: Receiver, folders: list[Path], *, nagle: bool = False) -> None:
+    """One `dcmsend` for each folder, all at the same time; `nagle`: with Nagle's algorithm, its default."""
     base = [program("dcmsend"), "-aec", receiver.aet, "+sd", "--no-halt", "127.0.0.1", str(receiver.port)]
     senders = [
         subprocess.Popen(
-            [*base, str(folder)], env=NO_NAGLE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [*base, str(folder)],
+            env=None if nagle else NO_NAGLE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         for folder in folders
     ]

@@ -9,6 +9,7 @@ each of them.
 """
 
 import logging
+import os
 import select
 import socket
 import ssl
@@ -69,6 +70,9 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         assoc.dimse.msg_queue = WakingQueue(self._user.set)
         assoc.dul = self
         assoc._run_reactor = MethodType(_run_reactor, assoc)  # noqa: SLF001
+        self._poll = select.poll()
+        self._poll.register(self._connection, select.POLLIN)
+        self._poll.register(self._wake.reader, select.POLLIN)
         self._on_end = on_end
         self._ending = ""
         self.ended = False
@@ -123,13 +127,15 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         if self.state_machine.current_state == _AWAITING_CLOSE:
             self._linger()
             return True
-        if self._parse():
-            return True
-        if not self.event_queue.empty() or not self._readable():
-            return False
-        self._read()
-        self._parse()
-        return True
+        heard = False
+        while not self._parse() and self._readable():
+            self._read()
+            heard = True
+            if self.state_machine.current_state != _ESTABLISHED:
+                break  # the state machine has its timer to look at
+            # It need not see fragments: pynetdicom's loop sleeps before each of its turns.
+            self._idle_timer.restart()
+        return heard or not self.event_queue.empty()
 
     def _linger(self) -> None:
         """Wait until the peer closes, and close.
@@ -148,14 +154,10 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         """Wait until the peer has sent something; False when there is something else to do."""
         if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
             return True
-        poll = select.poll()
-        try:
-            poll.register(self._connection, select.POLLIN)
-        except ValueError:  # closed by another thread
+        if self._connection.fileno() < 0:  # closed by another thread
             self._event(_CLOSED)
             return False
-        poll.register(self._wake.reader, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(_TICK * 1000)}
+        ready = {fd for fd, _ in self._poll.poll(_TICK * 1000)}
         if self._wake.reader.fileno() in ready:
             self._wake.clear()
             return False
@@ -163,17 +165,25 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
 
     def _read(self) -> None:
         try:
-            count = self._connection.recv_into(self._stream.room())
+            count = self._receive(self._stream.room())
             if _QUICKACK is not None:
                 # The kernel forgets it. Without it, a sender with Nagle's algorithm on (DCMTK's default)
                 # stalls 40 ms before the last fragment of every instance.
                 self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        except BlockingIOError:
+            return
         except OSError:
             count = 0
         if count:
             self._stream.filled(count)
         else:
             self._event(_CLOSED)
+
+    def _receive(self, room: memoryview) -> int:
+        if isinstance(self._connection, ssl.SSLSocket):
+            return self._connection.recv_into(room)
+        # A socket with a timeout would poll once more.
+        return os.readv(self._connection.fileno(), [room])
 
     def _event(self, event: str) -> None:
         self._ending = self._ending or _ENDINGS.get(event, "")

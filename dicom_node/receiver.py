@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,23 +53,17 @@ class _Incoming:
         try:
             sop_class = checked_uid(request.sop_class, "Affected SOP Class UID")
             sop = checked_uid(request.sop, "Affected SOP Instance UID")
-            self._file = spool.new()
+            self._file = spool.begin(file_head(sop_class, sop, request.transfer_syntax, calling, called))
         except StorageError as error:
             self._file = error
-        else:
-            head = file_head(sop_class, sop, request.transfer_syntax, calling, called)
-            self._attempt(lambda file: file.begin(head))
 
     def write(self, parts: Sequence[memoryview]) -> None:
         self.size += sum(map(len, parts))
         for part in parts:
             self.head += part[: HEAD - len(self.head)]
-        self._attempt(lambda file: file.write_all(parts))
-
-    def _attempt(self, write: Callable[[SpoolFile], None]) -> None:
         if isinstance(self._file, SpoolFile):
             try:
-                write(self._file)
+                self._file.write_all(parts)
             except StorageError as error:
                 self._file.discard()
                 self._file = error

@@ -71,7 +71,7 @@ def read_header(path: Path, digest: str = "") -> Header:
         InvalidInstance: it is not a DICOM file, lacks one of the UIDs that identify it, is cut short or not
             encoded as it says, or exceeds a limit; the message names the tag.
     """
-    with path.open("rb") as file, mapped(file) as whole:
+    with path.open("rb", buffering=0) as file, mapped(file) as whole:
         meta = read_meta(whole)
         with _data_set(file, whole, meta, path.parent) as (buffer, start):
             attributes, layout, warnings = _walked(buffer, start, meta)

@@ -66,10 +66,14 @@ class Ingest:
             DuplicateInstance: the SOP Instance UID is taken; the refusal is listed and its bytes are kept.
             StorageFull, StorageDown: nothing is promised; sending it again is safe.
         """
-        known = self._index.instance(header.key.sop)
+        known = None if self._is_new(header) else self._index.instance(header.key.sop)
         if known is None:
             return self._store_new(file, header, origin, delivery, version=1)
         return self._meet(file, header, origin, delivery, known)
+
+    def _is_new(self, header: Header) -> bool:
+        """Nothing is stored in its place; should it be known all the same, the index refuses the row."""
+        return self._blobs.local and self._blobs.stat(Place(header.key).blob) is None
 
     def _meet(
         self, file: SpoolFile, header: Header, origin: Origin, delivery: str | None, known: StoredInstance
@@ -91,7 +95,7 @@ class Ingest:
         # Bytes before row: whoever finds the row can read the file. If we die or lose the database here,
         # the blob has no row, and the sweep takes it into the index.
         # A sealed file can make both again: it stays until they are durable too (see `storage.journal`).
-        settled = not (file.digest and self._blobs.settles)
+        settled = not (file.digest and self._blobs.local)
         instance = self._make_durable(file, header, version, settled=settled)
         entry = Entry(
             header, instance, origin, delivery, "replace" if self._replace else "refuse", settled=settled

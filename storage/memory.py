@@ -17,7 +17,7 @@ from storage.spool import disk_errors
 class MemoryBlobs:
     """Blobs in a dictionary; gone with the process."""
 
-    settles = False
+    local = False
 
     def __init__(self) -> None:
         self._blobs: dict[str, tuple[bytes, float]] = {}

@@ -31,6 +31,8 @@ MAX_RATIO = 200
 _IN_MEMORY = 8 << 20
 """Bytes of an inflated data set that are held in memory; a bigger one goes through a temporary file."""
 _STEP = 256 << 10
+_AS_BYTES = 64 << 10
+"""Bytes of a file that is read whole, which then is quicker than mapping it."""
 
 _SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX, _SOURCE_AE = 0x00020002, 0x00020003, 0x00020010, 0x00020016
 _PRIVATE_CREATOR, _PRIVATE = 0x00020100, 0x00020102
@@ -134,8 +136,9 @@ def digest_of(file: BinaryIO, offset: int) -> str:
 @contextmanager
 def mapped(file: BinaryIO) -> Iterator[Buffer]:
     """The bytes of an open file without reading them; nobody may shorten it meanwhile."""
-    if not os.fstat(file.fileno()).st_size:
-        yield b""
+    size = os.fstat(file.fileno()).st_size
+    if size <= _AS_BYTES:
+        yield os.pread(file.fileno(), size, 0)
         return
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
         yield buffer

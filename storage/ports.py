@@ -24,8 +24,8 @@ class Blobs(Protocol):
     `UnknownInstance` when there is no such blob.
     """
 
-    settles: bool
-    """What is put here with `settled=False` needs `settle`; else it is durable at once."""
+    local: bool
+    """Names are on a disk of this machine: they are quick to ask for, and need `settle`."""
 
     def put_if_absent(self, name: str, source: Path, *, settled: bool = True) -> bool:
         """Make the bytes of `source` durable under `name`; False when `name` is taken (nothing happens).

@@ -49,10 +49,7 @@ class SpoolFile:
             self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     def begin(self, head: bytes) -> None:
-        """Write what comes before a data set, which ends with `storage.seal.ROOM`; the file can be sealed.
-
-        Raises as `write`.
-        """
+        """Write what comes before a data set (see `Spool.begin`). Raises as `write`."""
         self.write(head)
         self._seal_at = len(head) - LENGTH
         self._digest = hashlib.sha256()
@@ -163,27 +160,54 @@ class Spool:
         return f"{free >> 20} MB are free on the spool's disk, {self._reserve >> 20} MB are to be left"
 
     def new(self) -> SpoolFile:
-        """An empty file, whose name is on stable storage. Raises `StorageFull` or `StorageDown`."""
+        """An empty file. Raises `StorageFull` or `StorageDown`."""
+        self._check_room()
+        path = self._new_path()
+        with disk_errors("spool"):
+            _create(path)
+        return SpoolFile(path, self)
+
+    def begin(self, head: bytes) -> SpoolFile:
+        """A file that can be sealed, whose name is on stable storage. Raises as `new`.
+
+        Args:
+            head: what comes before the data set; it ends with `storage.seal.ROOM`.
+        """
+        self._check_room()
+        file = SpoolFile(self._named(), self)
+        try:
+            file.begin(head)
+        except BaseException:
+            file.discard()
+            raise
+        return file
+
+    def _check_room(self) -> None:
         if shortage := self.shortage():
             raise StorageFull(shortage)
+
+    def _named(self) -> Path:
         while True:
             try:
-                return SpoolFile(self._empty.popleft(), self)
+                return self._empty.popleft()
             except IndexError:
                 self._make_some()
 
+    def _new_path(self) -> Path:
+        return self.folder / uuid.uuid4().hex
+
     def _make_some(self) -> None:
         # Several at a time: a name is safe only when its folder is flushed, for which we wait.
-        made = [self.folder / uuid.uuid4().hex for _ in range(_AT_ONCE)]
+        made = [self._new_path() for _ in range(_AT_ONCE)]
         with disk_errors("spool"):
             for path in made:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
+                _create(path)
             flush(self.folder)
         self._empty.extend(made)
 
     def adopt(self, path: Path) -> SpoolFile:
         """A file like one of ours with the bytes of `path`, which stays. Raises as `new`."""
-        mine = self.folder / uuid.uuid4().hex
+        mine = self._new_path()
         with disk_errors("spool"):
             os.link(path, mine)
             file = SpoolFile(mine, self)
@@ -213,6 +237,10 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _create(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
 
 
 def flush(path: Path) -> None:

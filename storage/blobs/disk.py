@@ -26,7 +26,7 @@ _ATTEMPTS = 32
 class DiskBlobs:
     """Blobs below `root`, which is made when it is missing."""
 
-    settles = True
+    local = True
 
     def __init__(self, root: Path) -> None:
         self._root = root

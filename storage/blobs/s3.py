@@ -43,7 +43,7 @@ class S3Blobs:
     (Ceph 16 does) leaves a moment in which a second writer of the same name would replace the first.
     """
 
-    settles = False
+    local = False
 
     def __init__(self, client: S3Client, bucket: str, *, largest_put: int = _LARGEST_PUT) -> None:
         self._client = client

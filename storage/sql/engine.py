@@ -144,8 +144,14 @@ def writing(engine: Engine, *, alone: bool = False, settled: bool = True) -> Ite
         StorageDown: the database did not answer.
         StorageFull: it has no room left.
     """
-    lock = engine.get_execution_options().get("write_lock")
-    with database_errors(), lock.held() if lock else nullcontext(), engine.connect() as plain:
+    with database_errors(), engine.connect() as plain, _transaction(plain, alone, settled) as connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(plain: Connection, alone: bool, settled: bool) -> Iterator[Connection]:
+    lock = plain.get_execution_options().get("write_lock")
+    with lock.held() if lock else nullcontext():
         connection = plain.execution_options(writing="settled" if settled else "unsettled")
         with connection.begin():
             if connection.dialect.name == "postgresql":

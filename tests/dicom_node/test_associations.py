@@ -44,7 +44,8 @@ def associate(port, called="ISOCENTER", calling="TEST", proposals=(PROPOSAL,), *
 
 
 def spooled(spool):
-    return [path for path in spool.folder.iterdir() if path.name != ".lock"]
+    """What is being received; empty files wait for what comes next."""
+    return [path for path in spool.folder.iterdir() if path not in spool.kept and path.stat().st_size]
 
 
 def ended(archive):
@@ -205,10 +206,10 @@ class SlowBlobs(DiskBlobs):
         super().__init__(root)
         self.asked, self.go = threading.Event(), threading.Event()
 
-    def put_if_absent(self, name, source):
+    def put_if_absent(self, name, source, *, settled=True):
         self.asked.set()
         assert self.go.wait(SECONDS)
-        return super().put_if_absent(name, source)
+        return super().put_if_absent(name, source, settled=settled)
 
 
 def test_what_is_being_stored_when_we_stop_is_stored_and_answered(start, archive, tmp_path):

@@ -205,7 +205,7 @@ class Failing(DiskBlobs):
 
     error: StorageError
 
-    def put_if_absent(self, name: str, source: Path) -> bool:
+    def put_if_absent(self, name: str, source: Path, *, settled: bool = True) -> bool:
         raise self.error
 
 

@@ -73,8 +73,7 @@ def begun(spool: Spool, **attributes: Any) -> SpoolFile:
     """A file as an association leaves it before the end: all bytes, no seal."""
     data = part10(**attributes)
     sop = attributes.get("SOPInstanceUID", SOP)
-    file = spool.new()
-    file.begin(file_head(CTImageStorage, sop, ExplicitVRLittleEndian, "SCANNER", "ISOCENTER"))
+    file = spool.begin(file_head(CTImageStorage, sop, ExplicitVRLittleEndian, "SCANNER", "ISOCENTER"))
     file.write(data[read_meta(data).dataset_offset :])
     return file
 

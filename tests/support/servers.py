@@ -73,8 +73,8 @@ def redis(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """The URL of the server's `postgres` database, without a driver; flushes off (nobody cuts the power)."""
+def postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
+    """The URL of the server's `postgres` database, without a driver; in tests nobody cuts the power."""
     (port,) = free_ports()
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     initdb, server = program("initdb", iter(versions)), program("postgres", iter(versions))
@@ -95,7 +95,18 @@ def postgres(folder: Path) -> Iterator[str]:
         cwd=folder,
         **owner,
     )
-    command = [server, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+    command = [
+        server,
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-h",
+        "127.0.0.1",
+        "-k",
+        "",
+        *([] if durable else ["-F"]),
+    ]
     ready = [program("pg_isready", iter(versions)), "-q", "-h", "127.0.0.1", "-p", str(port)]
     log = folder.parent / f"{folder.name}.log"
     with running(
