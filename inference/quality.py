@@ -94,6 +94,9 @@ class Floor:
     agreement: float
     least: int
     """So many findings must have been judged before the figure counts."""
+    since: datetime | None = None
+    """When it was last decided that the model runs: only reports from then on count, so that a person who
+    enables a paused model is not overruled by what was known."""
 
 
 class _Figures(Protocol):
@@ -114,10 +117,10 @@ def pause_below(floors: Sequence[Floor], figures: _Figures, decisions: _Decision
         figures: what people said.
         decisions: where the pause is written, with its reason.
     """
-    known = {(each.model, each.version): each.verdicts for each in figures.totals()} if floors else {}
     paused = []
     for floor in floors:
-        said = known.get((floor.model, floor.version), Verdicts())
+        totals = figures.totals(floor.model, floor.since)
+        said = next((each.verdicts for each in totals if each.version == floor.version), Verdicts())
         agreement, judged = said.agreement, said.judged + said.missed
         if agreement is None or judged < floor.least or agreement >= floor.agreement:
             continue

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from inference.governance import GovernedModels
+from inference.governance import Decisions, GovernedModels
 from inference.quality import Floor
 from models.card import Card
 from models.schema import BoxesOutput, PointsOutput, ScoresOutput
@@ -17,10 +17,11 @@ def model_cards(models: GovernedModels) -> list[ModelCard]:
     ]
 
 
-def floors_of(models: GovernedModels) -> list[Floor]:
-    """What the cards of the models that run say of their quality."""
+def floors_of(models: GovernedModels, decisions: Decisions) -> list[Floor]:
+    """What the cards of the models that run say of their quality, since it was decided that they run."""
+    decided = {name: decision.at for name, decision in decisions.latest().items()}
     return [
-        Floor(card.name, card.version, card.quality.floor, card.quality.min_count)
+        Floor(card.name, card.version, card.quality.floor, card.quality.min_count, decided.get(card.name))
         for card in models.cards()
         if card.quality is not None
     ]

@@ -95,7 +95,7 @@ class Services:
         for _ in range(FOLLOWED_AT_ONCE):
             if not follower.poll():
                 break
-        pause_below(floors_of(self.catalog), self.quality, self.decisions)
+        pause_below(floors_of(self.catalog, self.decisions), self.quality, self.decisions)
 
     def replay(self) -> Replay:
         """What explains results and makes them again."""

@@ -92,6 +92,11 @@ def test_a_model_under_its_floor_is_paused_with_the_reason(services, analysed, j
     assert decision.standing is Standing.PAUSED
     assert "50% over 2 findings, under the floor of its card, 80%" in decision.reason
 
+    services.decisions.record("ct-lung-density", Standing.ENABLED, by="Ann")
+    enabled = services.decisions.latest()["ct-lung-density"].at
+    again = Floor("ct-lung-density", "1.0.0", 0.8, 2, enabled)
+    assert pause_below([again], services.quality, services.decisions) == []
+
 
 def test_models_are_shown_with_what_they_are_for_and_not_for(web):
     listed = {each["name"]: each for each in web.get("/api/models").json()["models"]}
