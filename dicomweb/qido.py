@@ -35,6 +35,8 @@ _OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
         {"type": "string"},
     ),
     ("fuzzymatching", "Match person names by their components", {"type": "boolean", "default": False}),
+    ("multiplevaluematching", "Several values always match any of them", {"type": "boolean"}),
+    ("emptyvaluematching", "Empty values are not matched", {"type": "boolean"}),
     ("limit", "At most so many results", {"type": "integer", "minimum": 0}),
     ("offset", "Results to pass over", {"type": "integer", "minimum": 0, "default": 0}),
 ]

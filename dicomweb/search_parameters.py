@@ -10,7 +10,8 @@ from dicomweb.problems import BadRequest
 from storage.instances import checked_uid
 from storage.search import BY_TAG, Exact, Level, Match, OneOf, Query, Range, Wildcard
 
-_RESERVED = frozenset({"accept", "fuzzymatching", "includefield", "limit", "offset"})
+_SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+_RESERVED = frozenset({"accept", "includefield", "limit", "offset", *_SWITCHES})
 _HEX = re.compile(r"[0-9A-Fa-f]{8}")
 _UID = re.compile(r"[0-9.]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
@@ -92,6 +93,7 @@ def read_query(
             raise BadRequest(f"{name[:100]}: a value must not contain control characters")
         grouped.setdefault(name.lower() if name.lower() in _RESERVED else name, []).append(value)
     options = {name: grouped.pop(name) for name in list(grouped) if name in _RESERVED}
+    switches = {name: _truth(name, options.get(name, ["false"])) for name in _SWITCHES}
     matches, universal = _matches(grouped)
     return Query(
         level=level,
@@ -99,7 +101,7 @@ def read_query(
         study=None if study is None else checked_uid(study, "StudyInstanceUID"),
         series=None if series is None else checked_uid(series, "SeriesInstanceUID"),
         include=_include(options.get("includefield", []), universal),
-        fuzzy=_truth(options.get("fuzzymatching", ["false"])),
+        fuzzy=switches["fuzzymatching"],
         limit=_number("limit", options["limit"]) if "limit" in options else None,
         offset=_number("offset", options.get("offset", ["0"])),
     )
@@ -177,7 +179,7 @@ def _number(name: str, values: Sequence[str]) -> int:
     return int(text)
 
 
-def _truth(values: Sequence[str]) -> bool:
+def _truth(name: str, values: Sequence[str]) -> bool:
     if values[-1].lower() not in {"true", "false"}:
-        raise BadRequest(f"fuzzymatching: {values[-1][:100]!r} is neither true nor false")
+        raise BadRequest(f"{name}: {values[-1][:100]!r} is neither true nor false")
     return values[-1].lower() == "true"

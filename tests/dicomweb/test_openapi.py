@@ -71,9 +71,14 @@ def test_search_declares_its_query_parameters(document):
 def test_every_declared_search_parameter_is_taken(document, web):
     for path in ("/studies", "/series", "/instances"):
         for each in document["paths"][f"/dicom-web{path}"]["get"]["parameters"]:
-            value = {"fuzzymatching": "true", "limit": "1", "offset": "0", "accept": "application/json"}.get(
-                each["name"], "1"
-            )
+            value = {
+                "fuzzymatching": "true",
+                "multiplevaluematching": "true",
+                "emptyvaluematching": "true",
+                "limit": "1",
+                "offset": "0",
+                "accept": "application/json",
+            }.get(each["name"], "1")
             if "YYYYMMDD" in each.get("description", ""):
                 value = "20240131"
             if each["name"] == "includefield":

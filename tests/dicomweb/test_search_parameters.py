@@ -113,6 +113,8 @@ def test_what_ohif_asks_for_its_study_list_is_understood():
         ("offset", "99999999999"),
         ("offset", ""),
         ("fuzzymatching", "perhaps"),
+        ("multiplevaluematching", "perhaps"),
+        ("emptyvaluematching", "1"),
         ("includefield", "NoSuchField"),
         ("StudyDate", "2020-01-01"),
         ("StudyDate", "-"),
@@ -130,6 +132,12 @@ def test_what_ohif_asks_for_its_study_list_is_understood():
 def test_a_malformed_value_is_refused_by_the_name_of_its_parameter(name, value):
     with pytest.raises(BadRequest, match=name if name != "includefield" else "NoSuchField"):
         read_query([(name, value)], "study")
+
+
+def test_several_values_match_with_and_without_the_switch_for_it():
+    asked = ("PatientID", "a\\b")
+    for more in ([], [("multiplevaluematching", "true"), ("emptyvaluematching", "true")]):
+        assert read_query([asked, *more], "study").matches == (Match("00100020", OneOf(("a", "b"))),)
 
 
 def test_the_resource_narrows_the_search():
