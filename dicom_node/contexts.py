@@ -124,5 +124,5 @@ def supported_contexts(
     return [
         build_context(Verification, list(_VERIFICATION_TRANSFER_SYNTAXES)),
         *(storage_context(uid) for uid in storage),
-        *(build_context(uid, list(QUERY_TRANSFER_SYNTAXES)) for uid in (*queries, *further)),
+        *(build_context(uid, list(QUERY_TRANSFER_SYNTAXES)) for uid in dict.fromkeys((*queries, *further))),
     ]

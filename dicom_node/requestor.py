@@ -122,7 +122,9 @@ class Requestor:
         """C-ECHO. Raises `AssociationFailed`."""
         return self._ask(self._accepted[proposal], command.c_echo_rq(self._next_id()), None)
 
-    def event_report(self, proposal: Proposal, sop: str, event_type: int, information: bytes) -> Answer:
+    def event_report(
+        self, proposal: Proposal, sop: str, event_type: int, information: bytes, *, sop_class: str = ""
+    ) -> Answer:
         """N-EVENT-REPORT (PS3.7 10.1.1).
 
         Args:
@@ -130,11 +132,12 @@ class Requestor:
             sop: SOP Instance UID.
             event_type: Event Type ID.
             information: the Event Information.
+            sop_class: of the instance, where it is not that of the proposal.
 
         Raises:
             AssociationFailed: it is not known whether the peer has heard it.
         """
-        request = command.n_event_report_rq(self._next_id(), proposal[0], sop, event_type)
+        request = command.n_event_report_rq(self._next_id(), sop_class or proposal[0], sop, event_type)
         return self._ask(self._accepted[proposal], request, [information])
 
     def release(self) -> None:

@@ -9,6 +9,8 @@ from dicom_node.commitment_reports import CommitmentReports
 from dicom_node.destinations import Destinations
 from dicom_node.normalized import NormalizedService
 from dicom_node.query import Worklist
+from dicom_node.ups import UpsService, unified_worklists
+from dicom_node.ups_reports import UpsReports
 from dicom_node.worklist import ModalityWorklist
 from isocenter.services import Services
 
@@ -26,12 +28,13 @@ def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
             read_up_to=settings.commitment.read_up_to_mb * MEGABYTE,
             same_association=settings.commitment.same_association,
         ),
+        UpsService(services.steps),
     )
 
 
 def worklists(services: Services) -> tuple[Worklist, ...]:
     """Those that are searched by C-FIND."""
-    return (ModalityWorklist(services.worklist),)
+    return (ModalityWorklist(services.worklist), *unified_worklists(services.steps))
 
 
 @contextmanager
@@ -47,10 +50,16 @@ def reporting(services: Services, destinations: Callable[[], Destinations]) -> I
         max_attempts=settings.commitment.max_attempts,
     )
     stopped = threading.Event()
-    thread = threading.Thread(target=reports.run, args=(stopped,), name="commitment-reports")
-    thread.start()
+    told = UpsReports(services.steps.reports, destinations)
+    threads = [
+        threading.Thread(target=each.run, args=(stopped,), name=name)
+        for each, name in ((reports, "commitment-reports"), (told, "ups-reports"))
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         stopped.set()
-        thread.join()
+        for thread in threads:
+            thread.join()

@@ -8,7 +8,9 @@ from pydicom.uid import UID
 
 from dicom_node.commitment import StorageCommitment
 from dicom_node.contexts import QUERY_CLASSES, STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
+from dicom_node.ups import OTHER_SOP_CLASSES, UpsService
 from dicom_node.worklist import MODALITY_WORKLIST
+from inference.ups import replies
 from storage.transfer_syntax import TRANSFER_SYNTAXES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
@@ -28,6 +30,7 @@ def test_sop_classes_of_workflow():
     assert rows("SOP classes of workflow") == [
         *StorageCommitment.sop_classes.items(),
         (MODALITY_WORKLIST, UID(MODALITY_WORKLIST).name),
+        *sorted((UpsService.sop_classes | OTHER_SOP_CLASSES).items()),
     ]
 
 
@@ -44,3 +47,10 @@ def test_transfer_syntaxes():
 def test_services_of_the_query_classes(service):
     assert any(each.service == service for each in QUERY_CLASSES.values())
     assert f"(C-{service.upper()})" in TEXT
+
+
+def test_statuses_of_unified_procedure_steps():
+    section = TEXT.partition("## Unified Procedure Steps\n")[2].partition("\n## ")[0]
+    listed = {int(code, 16) for code in re.findall(r"^\| ([0-9A-F]{4}) \|", section, re.MULTILINE)}
+    codes = {code for name, code in vars(replies).items() if name.isupper() and isinstance(code, int)}
+    assert listed >= codes - {replies.PROCESSING_FAILURE, replies.UNKNOWN_RECEIVER}
