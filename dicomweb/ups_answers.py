@@ -17,7 +17,6 @@ OFFERS = [Offer(_DICOM_JSON), Offer(_JSON), Offer(DICOM_XML, multipart=True)]
 
 STATUS: dict[int, int] = {
     0x0106: 400,
-    0x0110: 400,
     0x0111: 409,
     0x0120: 400,
     0x0121: 400,
@@ -27,7 +26,6 @@ STATUS: dict[int, int] = {
     0xC303: 400,
     0xC304: 409,
     0xC307: 404,
-    0xC308: 404,
     0xC309: 400,
     0xC310: 409,
     0xC311: 409,
