@@ -8,8 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Message
 
 MOST_BYTES = 256 * 1024
-# Before a DELETE browsers ask whether a page elsewhere may (Fetch standard, CORS preflight).
-_SAFE = frozenset({"DELETE", "GET", "HEAD"})
+_SAFE = frozenset({"GET", "HEAD"})
 
 
 class JsonRoute(APIRoute):
@@ -26,10 +25,16 @@ class JsonRoute(APIRoute):
         async def checked(request: Request) -> Response:
             if request.method in _SAFE:
                 return await handler(request)
-            _check_content_type(request)
+            if request.method != "DELETE" or _has_body(request):
+                # Before a DELETE browsers ask whether a page elsewhere may (Fetch standard, CORS preflight).
+                _check_content_type(request)
             return await handler(Request(request.scope, _limited(request)))
 
         return checked
+
+
+def _has_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
 def _check_content_type(request: Request) -> None:
