@@ -1,4 +1,4 @@
-"""When is a series complete? Nothing says so for certain, so each event moves a due time."""
+"""When is a series complete? Few modalities say so for certain (MPPS), so each event moves a due time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,21 @@ class Completeness:
             return self._arrived(arrivals, event)
         if event.kind == "delivery.ended" and arrivals is not None:
             return self._ended(arrivals, event)
+        if event.kind == "series.performed" and arrivals is not None:
+            return replace(arrivals, version=arrivals.version + 1)
         return arrivals
+
+    def judged(self, arrivals: Arrivals, missing: int, now: datetime) -> Arrivals:
+        """The state when the modality has told how many instances there are.
+
+        Args:
+            arrivals: the state that the events left.
+            missing: how many of those instances have not come.
+            now: when all are there, the series is complete.
+        """
+        if missing:
+            return replace(arrivals, due_at=max(arrivals.due_at, arrivals.received_at + self.quiet))
+        return replace(arrivals, due_at=min(arrivals.due_at, now))
 
     def _arrived(self, arrivals: Arrivals | None, event: Event) -> Arrivals:
         before = arrivals or Arrivals(event.study, event.series, event.at, event.at, version=0)

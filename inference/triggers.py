@@ -35,6 +35,13 @@ class Models(Protocol):
     def external(self) -> Sequence[ExternalCard]: ...
 
 
+class Performed(Protocol):
+    """What modalities have told of their series."""
+
+    def missing(self, series: str) -> int | None:
+        """How many instances of a series have not come; None when nothing was told."""
+
+
 class Triggers:
     """Reads the archive's events and schedules work; everything it knows is in the database.
 
@@ -47,6 +54,7 @@ class Triggers:
         catalog: the models.
         settle: seconds between the end of a delivery of several instances and the series being complete.
         quiet: seconds after the last instance of a series otherwise.
+        performed: what modalities have told; None when they tell nothing.
         clock: the time now, aware.
     """
 
@@ -58,12 +66,14 @@ class Triggers:
         *,
         settle: float = 1.0,
         quiet: float = 5.0,
+        performed: Performed | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._archive = archive
         self._work = work
         self._catalog = catalog
         self._completeness = Completeness(timedelta(seconds=quiet), timedelta(seconds=settle))
+        self._performed = performed
         self._clock = clock
 
     def poll(self) -> list[str]:
@@ -95,7 +105,15 @@ class Triggers:
         state: dict[str, Arrivals | None] = dict(known)
         for event in events:
             state[event.series] = self._completeness.after(state.get(event.series), event)
-        return [after for series, after in state.items() if after is not None and after != known.get(series)]
+        return [
+            self._judged(after)
+            for series, after in state.items()
+            if after is not None and after != known.get(series)
+        ]
+
+    def _judged(self, arrivals: Arrivals) -> Arrivals:
+        missing = self._performed.missing(arrivals.series) if self._performed else None
+        return arrivals if missing is None else self._completeness.judged(arrivals, missing, self._clock())
 
     def _begin(self, arrivals: Arrivals) -> tuple[str, ...]:
         try:

@@ -8,6 +8,7 @@ from dicom_node.commitment import StorageCommitment
 from dicom_node.commitment_reports import CommitmentReports
 from dicom_node.destinations import Destinations
 from dicom_node.normalized import NormalizedService
+from dicom_node.performed_steps import PerformedSteps
 from dicom_node.query import Worklist
 from dicom_node.ups import UpsService, unified_worklists
 from dicom_node.ups_reports import UpsReports
@@ -29,6 +30,7 @@ def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
             same_association=settings.commitment.same_association,
         ),
         UpsService(services.steps),
+        PerformedSteps(services.performed),
     )
 
 

@@ -37,6 +37,7 @@ from storage.spool import Spool
 from storage.sql.commitments import SqlCommitments
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
+from storage.sql.performed_steps import SqlPerformedSteps
 from storage.sql.scheduled_steps import SqlWorklist
 
 DICOMWEB = "/dicom-web"
@@ -68,6 +69,7 @@ class Services:
     history: SqlReviews
     quality: SqlQuality
     worklist: SqlWorklist
+    performed: SqlPerformedSteps
 
     def orders(self) -> Orders:
         """What starts models by hand."""
@@ -82,6 +84,7 @@ class Services:
             self.catalog,
             settle=inference.settle_seconds,
             quiet=inference.quiet_seconds,
+            performed=self.performed,
         )
 
     def upkeep(self) -> None:
@@ -180,6 +183,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 quality=SqlQuality(engine),
                 signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
                 worklist=SqlWorklist(engine),
+                performed=SqlPerformedSteps(engine),
             )
     finally:
         engine.dispose()

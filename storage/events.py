@@ -6,7 +6,10 @@ from typing import Literal
 
 from storage.instances import Origin
 
-Kind = Literal["instance.stored", "instance.replaced", "instance.deleted", "delivery.ended"]
+Kind = Literal[
+    "instance.stored", "instance.replaced", "instance.deleted", "delivery.ended", "series.performed"
+]
+"""The last: a modality has told which instances it has made in a series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Event:
     study: str
     series: str
     sop: str | None
-    """None for `delivery.ended`, which is about a series."""
+    """None for `delivery.ended` and `series.performed`, which are about a series."""
     delivery: str | None
     origin: Origin
     at: datetime

@@ -8,6 +8,7 @@ from pydicom.uid import UID
 
 from dicom_node.commitment import StorageCommitment
 from dicom_node.contexts import QUERY_CLASSES, STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
+from dicom_node.performed_steps import PerformedSteps
 from dicom_node.ups import OTHER_SOP_CLASSES, UpsService
 from dicom_node.worklist import MODALITY_WORKLIST
 from inference.ups import replies
@@ -29,6 +30,7 @@ def test_sop_classes_of_query_and_retrieval():
 def test_sop_classes_of_workflow():
     assert rows("SOP classes of workflow") == [
         *StorageCommitment.sop_classes.items(),
+        *PerformedSteps.sop_classes.items(),
         (MODALITY_WORKLIST, UID(MODALITY_WORKLIST).name),
         *sorted((UpsService.sop_classes | OTHER_SOP_CLASSES).items()),
     ]
