@@ -4,6 +4,7 @@ Interleaved, with DCMTK's clients, which throw away what they get. Only the rati
 """
 
 import argparse
+import re
 import statistics
 import subprocess
 import tempfile
@@ -20,6 +21,10 @@ from tests.support.servers import free_ports, listens, program, running
 
 _SALT = "retrieve"
 _DESTINATION = "DESTINATION"
+_ANSWER = re.compile(
+    r"Find Response: \d+ \(Pending\)|Received C-STORE Request|Received Move Response \d+ \(Pending\)"
+)
+"""What DCMTK's clients say of each answer, instance or sub-operation."""
 
 Question = Callable[[peers.Receiver], list[str]]
 
@@ -40,15 +45,15 @@ def at(receiver: peers.Receiver) -> list[str]:
 
 QUESTIONS: dict[str, Question] = {
     "C-FIND, instances of a series": lambda receiver: [
-        *(program("findscu"), "-S", *keys("IMAGE", "SOPInstanceUID", "InstanceNumber")),
+        *(program("findscu"), "-v", "-S", *keys("IMAGE", "SOPInstanceUID", "InstanceNumber")),
         *at(receiver),
     ],
     "C-GET of a series": lambda receiver: [
-        *(program("getscu"), "-S", "--ignore", *keys("SERIES")),
+        *(program("getscu"), "-v", "-S", "--ignore", *keys("SERIES")),
         *at(receiver),
     ],
     "C-MOVE of a series": lambda receiver: [
-        *(program("movescu"), "-S", "-aem", _DESTINATION, *keys("SERIES")),
+        *(program("movescu"), "-v", "-S", "-aem", _DESTINATION, *keys("SERIES")),
         *at(receiver),
     ],
 }
@@ -76,16 +81,28 @@ def main() -> None:
         for server in servers:
             peers.send(server, [series])
         for what, question in QUESTIONS.items():
-            compare(what, question, servers, rounds)
+            compare(what, question, servers, instances, rounds)
 
 
-def compare(what: str, question: Question, servers: list[peers.Receiver], rounds: int) -> None:
+def ask(command: list[str], instances: int) -> None:
+    """Run a client to its end; it must have got something for each instance."""
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=peers.NO_NAGLE)
+    said = done.stdout + done.stderr
+    got = len(_ANSWER.findall(said))
+    # The last sub-operation may be told of in the final response alone (PS3.4 C.4.2.3.3).
+    if got < instances - 1:
+        raise RuntimeError(f"{got} of {instances} answers: {said[-1000:]}")
+
+
+def compare(
+    what: str, question: Question, servers: list[peers.Receiver], instances: int, rounds: int
+) -> None:
     seconds: dict[str, list[float]] = {each.name: [] for each in servers}
     costs: dict[str, list[float]] = {each.name: [] for each in servers}
     for _ in range(rounds):
         for server in servers:
             cpu, began = server.cpu_seconds(), time.perf_counter()
-            subprocess.run(question(server), check=True, capture_output=True, env=peers.NO_NAGLE)
+            ask(question(server), instances)
             seconds[server.name].append(time.perf_counter() - began)
             costs[server.name].append(server.cpu_seconds() - cpu)
     theirs = seconds["Orthanc (SQLite)"]
