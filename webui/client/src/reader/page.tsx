@@ -13,6 +13,8 @@ import { reviewer } from './reviewer';
 import { readSeries, type Series, type Study } from './series';
 import { Toolbar } from './toolbar';
 
+export { loadViewer };
+
 export function ReaderPage({ study }: { study: string }) {
   const reading = useMemo(() => new Reading(study), [study]);
   useEffect(() => {

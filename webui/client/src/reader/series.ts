@@ -1,6 +1,7 @@
 /** What a study holds, and the frames of a series in the order in which they lie. */
 import { type Attributes, number, numbers, text, values } from '../dicom';
 import { getJson } from '../http';
+import { readPalettes } from './palette';
 
 const ROOT = '/dicom-web';
 /** Modalities whose objects are no images to scroll through: the server shows them as it can. */
@@ -78,10 +79,15 @@ export function seriesUrl(series: Series): string {
   return `${ROOT}/studies/${series.study}/series/${series.uid}`;
 }
 
-/** The frames of a series: along the patient where all lie parallel, else in the order of their numbers. */
+/**
+ * The frames of a series, without spacings that are none (zero occurs in the field, and nothing could be drawn): along the
+ * patient where all lie parallel, else in the order of their numbers.
+ */
 export async function readFrames(series: Series, signal?: AbortSignal): Promise<Frame[]> {
   const headers = await getJson<Attributes[]>(`${seriesUrl(series)}/metadata`, signal);
   const images = headers.filter((header) => number(header, '00280010'));
+  await readPalettes(images);
+  for (const header of images) if (numbers(header, '00280030').some((each) => each <= 0)) delete header['00280030'];
   return alongPatient(images).flatMap((header) => framesOf(series, header));
 }
 

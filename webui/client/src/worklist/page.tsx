@@ -37,7 +37,7 @@ function Studies() {
   if (rows.length === 0 && !next.value) return <NoStudies />;
   return (
     <>
-      <table class="studies" aria-busy={loading.value}>
+      <table class="studies" aria-busy={loading.value} onPointerOver={prepareReader} onFocusIn={prepareReader}>
         <caption class="hidden">Studies, newest first. Arrow keys move, Enter opens.</caption>
         <thead>
           <tr>
@@ -64,6 +64,11 @@ function Studies() {
       )}
     </>
   );
+}
+
+/** Whoever points at a study is about to open one: the reader's code comes meanwhile. */
+function prepareReader(): void {
+  void import('../reader/page').then(({ loadViewer }) => loadViewer());
 }
 
 function NoStudies() {
