@@ -71,9 +71,8 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             times = [opened(browser, receiver.http, instances) for _ in range(rounds)]
             browser.close()
-    print(
-        f"| {instances} CT images of 512², seconds after the click | median | best | worst |\n|---|---|---|---|"
-    )
+    print(f"| {instances} CT images of 512², seconds after the click | median | best | worst |")
+    print("|---|---|---|---|")
     for what in ("picture", "image", "stack"):
         seconds = sorted(each[what] for each in times)
         print(f"| {what} | {statistics.median(seconds):.2f} | {seconds[0]:.2f} | {seconds[-1]:.2f} |")

@@ -219,6 +219,9 @@ def swipe(page, start, end) -> None:
 def test_a_verdict_is_taken_back_and_a_finding_added(browser, analysed, address, as_before):
     with page_of(browser, address, **WORKSTATION) as page:
         open_study(page)
+        page.get_by_role("button", name="ct-nodule-candidates").first.click()
+        expect(page.get_by_role("dialog").get_by_text("Not for", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Close").click()
         first_finding(page).get_by_role("button", name="Reject").click()
         say_who(page)
         expect(page.locator(".finding[data-verdict=reject]")).to_be_visible()

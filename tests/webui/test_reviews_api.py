@@ -273,6 +273,7 @@ def test_behind_a_proxy_reviews_are_in_the_name_of_who_is_logged_in(tmp_path):
         store_ct(services)
         services.findings.replace_report(REPORT, [nodule()])
         ann = {"X-Remote-User": "ann"}
+        assert web.get("/api/me", headers=ann).json() == {"name": "ann", "fixed": True}
         accept = {"verdict": "accept"}
         assert web.post(REVIEWS, json=accept).status_code == 401
         assert web.post(REVIEWS, json=accept | {"reviewer": {"name": "bob"}}, headers=ann).status_code == 403
@@ -282,6 +283,7 @@ def test_behind_a_proxy_reviews_are_in_the_name_of_who_is_logged_in(tmp_path):
 
 
 def test_without_a_proxy_a_review_without_a_name_is_refused(web, study):
+    assert web.get("/api/me").json() == {"name": None, "fixed": False}
     answer = web.post(REVIEWS, json={"verdict": "accept"})
     assert answer.status_code == 400
     assert "reviewer" in answer.json()["detail"]

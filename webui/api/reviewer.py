@@ -30,9 +30,18 @@ class Identify:
     def __init__(self, header: str) -> None:
         self._header = header
 
+    @property
+    def by_proxy(self) -> bool:
+        """A proxy says who sends requests; nobody can be anybody else."""
+        return bool(self._header)
+
+    def user(self, request: Request) -> str:
+        """Whom the proxy named; empty where there is none, or it named nobody."""
+        return request.headers.get(self._header, "").strip() if self._header else ""
+
     def reviewer(self, request: Request, said: ReviewerBody | None) -> Reviewer:
         """The reviewer; refuses with 401, 403 or 400 what names none or another."""
-        user = request.headers.get(self._header, "").strip() if self._header else ""
+        user = self.user(request)
         if self._header and not user:
             raise HTTPException(401, f"the proxy named no user in {self._header}")
         if self._header and said is not None and user not in {said.name, said.id}:

@@ -28,6 +28,10 @@ def reviews_router(reviews: Reviews, signing: Signing, identify: Identify) -> AP
     """
     router = APIRouter(tags=["reviews"], route_class=JsonRoute)
 
+    @router.get("/me", summary="Who you are, as far as the server knows", responses=problems())
+    def me(request: Request) -> dict[str, Any]:
+        return {"name": identify.user(request) or None, "fixed": identify.by_proxy}
+
     @router.get(
         "/studies/{study}/findings",
         summary="What models and people found in a study, and the verdicts",

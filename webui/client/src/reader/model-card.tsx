@@ -1,5 +1,5 @@
 /** What a model is for, and what it is not for: one click away from every finding. */
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { getJson } from '../http';
 import { Failure, Waiting } from '../states';
 import { Dialog } from './dialog';
@@ -16,12 +16,27 @@ export function ModelButton({ name }: { name: string }) {
   );
 }
 
-type Card = Record<string, unknown>;
+interface Card {
+  version: string;
+  title: string;
+  manufacturer: string;
+  intended_use: string;
+  not_for: string[];
+  licence: string;
+  origin: string;
+  digest: string;
+  thresholds: Record<string, number>;
+  /** Why it does not run; null when it does. */
+  stopped: string | null;
+  readme: string;
+}
 
 function ModelDialog({ name, onClose }: { name: string; onClose: () => void }) {
   const [card, setCard] = useState<Card | null>(null);
   const [error, setError] = useState<unknown>(null);
-  useState(() => void getJson<Card>(`/api/models/${encodeURIComponent(name)}`).then(setCard, setError));
+  useEffect(() => {
+    getJson<Card>(`/api/models/${encodeURIComponent(name)}`).then(setCard, setError);
+  }, [name]);
   return (
     <Dialog title={`${name}: what it is for`} onClose={onClose}>
       {error ? <Failure error={error} /> : card ? <Facts card={card} /> : <Waiting what="Loading the card" />}
@@ -30,19 +45,36 @@ function ModelDialog({ name, onClose }: { name: string; onClose: () => void }) {
 }
 
 function Facts({ card }: { card: Card }) {
-  const facts = Object.entries(card).flatMap(([key, value]): [string, string][] => {
-    if (typeof value === 'string' || typeof value === 'number') return [[key, String(value)]];
-    if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return [[key, value.join(' ')]];
-    return [];
-  });
+  const thresholds = Object.entries(card.thresholds).map(([what, score]) => `${what} ${score}`);
+  const facts: [string, string][] = [
+    ['Meant for', card.intended_use],
+    ['Not for', card.not_for.join('\n')],
+    ['Stopped', card.stopped ?? ''],
+    ['Version', `${card.title} ${card.version}`],
+    ['Found from', thresholds.join(', ')],
+    ['Maker', card.manufacturer],
+    ['Origin', card.origin],
+    ['Licence', card.licence],
+    ['SHA-256', card.digest],
+  ];
   return (
-    <dl class="facts">
-      {facts.map(([key, value]) => (
-        <div key={key}>
-          <dt>{key.replaceAll('_', ' ')}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
+    <>
+      <dl class="facts">
+        {facts
+          .filter(([, value]) => value)
+          .map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+      </dl>
+      {card.readme && (
+        <details class="readme">
+          <summary>Model card</summary>
+          <pre tabIndex={0}>{card.readme}</pre>
+        </details>
+      )}
+    </>
   );
 }

@@ -9,7 +9,7 @@ import { NameDialog } from './name-dialog';
 import { loadViewer, type Pane } from './pane';
 import { PaneView } from './pane-view';
 import { Reading } from './reading';
-import { reviewer } from './reviewer';
+import { fixed, readWho, reviewer } from './reviewer';
 import { readSeries, type Series, type Study } from './series';
 import { Toolbar } from './toolbar';
 
@@ -20,6 +20,7 @@ export function ReaderPage({ study }: { study: string }) {
   useEffect(() => {
     void loadViewer();
     void reading.open();
+    readWho().catch(() => undefined); // a server that does not answer says so where the study should be
     const stop = listenToKeys(reading);
     return () => {
       stop();
@@ -93,9 +94,11 @@ function Who() {
   return (
     <p class="who-reads quiet-inline">
       {reviewer.value.replaceAll('^', ' ')}{' '}
-      <button type="button" class="link" onClick={() => (reviewer.value = '')}>
-        Not me
-      </button>
+      {!fixed.value && (
+        <button type="button" class="link" onClick={() => (reviewer.value = '')}>
+          Not me
+        </button>
+      )}
     </p>
   );
 }
