@@ -1,6 +1,6 @@
 """QIDO-RS (PS3.18 10.6): search for studies, series and instances."""
 
-import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -14,8 +14,7 @@ from dicomweb.search_parameters import read_query
 from dicomweb.urls import ServiceUrl
 from dicomweb.xml import write_xml
 from storage.archive import Archive
-from storage.instances import InstanceKey
-from storage.search import ATTRIBUTES, LEVELS, Level, Query
+from storage.search import ATTRIBUTES, LEVELS, Level, Page
 
 _OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True)]
 _MATCHING = {
@@ -59,10 +58,9 @@ def add_search(router: APIRouter, archive: Archive, base_url: str | None) -> Non
             media = accept.choose(_OFFERS).media
             query = read_query(request.query_params.multi_items(), level, **request.path_params)
             url = ServiceUrl.of(request, base_url)
-            page = archive.search(query)
-            results = [_with_url(dict(result), query, url) for result in page.answers]
+            page = archive.search(replace(query, retrieve_base=url.base))
             headers = _more(url) if page.more else None
-            return _as_xml(results, headers) if media == DICOM_XML else _as_json(results, headers, media)
+            return _as_xml(page, headers) if media == DICOM_XML else _as_json(page, headers, media)
 
         search.__name__ = f"search_{level}"
         return search
@@ -71,17 +69,17 @@ def add_search(router: APIRouter, archive: Archive, base_url: str | None) -> Non
         get(router, path, summary, _responses(), openapi_extra=_documented(level, path))(searching(level))
 
 
-def _as_json(results: list[dict[str, Any]], headers: dict[str, str] | None, media: str) -> Response:
-    body = json.dumps(results, ensure_ascii=False, separators=(",", ":"))
+def _as_json(page: Page, headers: dict[str, str] | None, media: str) -> Response:
+    body = f"[{','.join(page.texts)}]"
     return Response(body.encode("utf-8", "replace"), headers=headers, media_type=media)
 
 
-def _as_xml(results: list[dict[str, Any]], headers: dict[str, str] | None) -> Response:
+def _as_xml(page: Page, headers: dict[str, str] | None) -> Response:
     """A part for each result (PS3.18 10.6.3.3); there is no multipart body without any."""
-    if not results:
+    if not page.texts:
         return Response(status_code=204, headers=headers)
     boundary = new_boundary()
-    body = b"".join(write_multipart(((DICOM_XML, [write_xml(each)]) for each in results), boundary))
+    body = b"".join(write_multipart(((DICOM_XML, [write_xml(each)]) for each in page.answers), boundary))
     return Response(body, headers=headers, media_type=multipart_type(DICOM_XML, boundary))
 
 
@@ -116,20 +114,3 @@ def _name(tag: str) -> str:
 def _more(url: ServiceUrl) -> dict[str, str]:
     # PS3.18 8.3.4.4.1
     return {"Warning": f"299 {url.base}: There are additional results that can be requested"}
-
-
-def _with_url(result: dict[str, Any], query: Query, url: ServiceUrl) -> dict[str, Any]:
-    """The result with its Retrieve URL (0008,1190)."""
-    study = query.study or _uid(result, "0020000D")
-    if query.level == "study":
-        address = url.study(study)
-    else:
-        series = query.series or _uid(result, "0020000E")
-        address = url.series(study, series)
-        if query.level == "instance":
-            address = url.instance(InstanceKey(study, series, _uid(result, "00080018")))
-    return dict(sorted({**result, "00081190": {"vr": "UR", "Value": [address]}}.items()))
-
-
-def _uid(result: dict[str, Any], tag: str) -> str:
-    return str(result.get(tag, {}).get("Value", [""])[0])

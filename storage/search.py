@@ -1,7 +1,8 @@
 """What may be asked: the matching kinds of PS3.4 C.2.2.2 as values; no SQL, no HTTP, no DIMSE."""
 
+import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Level = Literal["study", "series", "instance"]
 
@@ -75,15 +76,23 @@ class Query:
     limit: int | None = None
     offset: int = 0
     behind: str | None = None
+    retrieve_base: str | None = None
+    """Address of the service that answers: with it, each answer names its Retrieve URL (0008,1190)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Answers in order; each is a DICOM JSON object (PS3.18 F) as a dictionary."""
+    """Answers in order."""
 
-    answers: tuple[dict[str, object], ...]
+    texts: tuple[str, ...]
+    """Each a DICOM JSON object (PS3.18 F)."""
     more: bool
     """There were further answers beyond the limit."""
+
+    @property
+    def answers(self) -> tuple[dict[str, Any], ...]:
+        """The same as dictionaries, read anew each time."""
+        return tuple(map(json.loads, self.texts))
 
 
 @dataclass(frozen=True, slots=True)

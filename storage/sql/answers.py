@@ -2,21 +2,27 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from storage.search import ATTRIBUTES, SERIES_TAGS, Attribute, Level, Query, is_study_tag
+from storage.search import ATTRIBUTES, LEVELS, SERIES_TAGS, Attribute, Level, Query, is_study_tag
 from storage.sql.packing import unpack
 from storage.sql.stored import chunks
 from storage.sql.tables import headers, instances, series, series_classes, series_requests
 
 Element = dict[str, Any]
-Answer = dict[str, object]
 Rows = Sequence[Row[Any]]
 
 _ALL = "all"
+_RETRIEVE_URL = "00081190"
+_STEPS: dict[Level, tuple[str, str]] = {
+    "study": ("studies", "0020000D"),
+    "series": ("series", "0020000E"),
+    "instance": ("instances", "00080018"),
+}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 _COLUMNS = {
@@ -53,18 +59,68 @@ _COLUMNS = {
 }
 _WHEN_KNOWN = {"00080201", "00280008", "00280010", "00280011", "00280100"}
 """Answered where there is a value; an empty one would say something about an instance that has none."""
+ANSWERED = frozenset(_COLUMNS.values())
+"""Columns of the statements that are answered from, by `<table>_<column>`."""
 _ALWAYS = {"00080056", "0020000D"}
 
 
-def answers(connection: Connection, query: Query, rows: Rows) -> Iterator[Answer]:
-    """One DICOM JSON object for each row, its tags in order."""
+def answers(connection: Connection, query: Query, rows: Rows) -> list[str]:
+    """The text of one DICOM JSON object for each row, its tags in order."""
+    if not rows:
+        return []
     wanted = [attribute for attribute in ATTRIBUTES if _is_wanted(attribute, query)]
-    gathered = _Gathered(connection, rows, {attribute.tag for attribute in wanted})
-    beyond = _beyond(connection, query, rows, {attribute.tag for attribute in wanted})
-    for row, more in zip(rows, beyond, strict=True):
-        answer = {a.tag: gathered.element(a, row) for a in wanted if "." not in a.tag}
-        known = {tag: e for tag, e in answer.items() if "Value" in e or tag not in _WHEN_KNOWN}
-        yield dict(sorted((more | known).items()))
+    tags = {attribute.tag for attribute in wanted}
+    values = _Values(connection, rows, tags)
+    members = {a.tag: _members(a, values.of(a)) for a in wanted if "." not in a.tag}
+    if query.retrieve_base is not None:
+        members[_RETRIEVE_URL] = _retrieve_urls(query.retrieve_base, query.level, values)
+    if _wants_beyond(query, tags):
+        beyond = _beyond(connection, query, rows, tags)
+        return [
+            _merged({tag: texts[at] for tag, texts in members.items()}, beyond[at]) for at in range(len(rows))
+        ]
+    ordered = [members[tag] for tag in sorted(members)]
+    return ["{" + ",".join(filter(None, texts)) + "}" for texts in zip(*ordered, strict=True)]
+
+
+def _members(attribute: Attribute, values: Sequence[Any]) -> list[str]:
+    """The member of each row's JSON object, '' where it has none. Equal values are written once."""
+    tag, vr = attribute.tag, attribute.vr
+    start = f'"{tag}":{{"vr":"{vr}"'
+    empty = "" if tag in _WHEN_KNOWN else start + "}"
+    written: dict[Any, str] = {None: empty, "": empty}
+
+    def write(value: Any) -> str:
+        if isinstance(value, list):
+            return _member(tag, element(vr, value))
+        text = start + f',"Value":[{_ENCODER.encode(_name(value) if vr == "PN" else value)}]}}'
+        return written.setdefault(value, text)
+
+    # One look for each; a list cannot be looked up.
+    known = written.get
+    if values and isinstance(values[0], list):
+        return [write(value) for value in values]
+    return [text if (text := known(value)) is not None else write(value) for value in values]
+
+
+def _member(tag: str, value: Element) -> str:
+    return f'"{tag}":{_ENCODER.encode(value)}'
+
+
+def _retrieve_urls(base: str, level: Level, values: "_Values") -> list[str]:
+    start = f'"{_RETRIEVE_URL}":{{"vr":"UR","Value":["{_ENCODER.encode(base)[1:-1]}'
+    addresses = [start] * values.rows
+    for step in LEVELS[: LEVELS.index(level) + 1]:
+        name, tag = _STEPS[step]
+        uids = values.column(_COLUMNS[tag])
+        addresses = [f"{before}/{name}/{uid}" for before, uid in zip(addresses, uids, strict=True)]
+    return [address + '"]}' for address in addresses]
+
+
+def _merged(members: Mapping[str, str], more: Mapping[str, Element]) -> str:
+    texts = {tag: _member(tag, value) for tag, value in more.items()}
+    texts |= {tag: text for tag, text in members.items() if text}
+    return "{" + ",".join(texts[tag] for tag in sorted(texts)) + "}"
 
 
 def _is_wanted(attribute: Attribute, query: Query) -> bool:
@@ -82,8 +138,7 @@ def _is_wanted(attribute: Attribute, query: Query) -> bool:
 
 
 def _is_above(level: Level, asked: Level) -> bool:
-    order = ("study", "series", "instance")
-    return order.index(level) < order.index(asked)
+    return LEVELS.index(level) < LEVELS.index(asked)
 
 
 def _levels(query: Query) -> set[Level]:
@@ -109,30 +164,36 @@ def _name(value: str) -> dict[str, str]:
     return {group: text for group, text in zip(_GROUPS, value.split("="), strict=False) if text}
 
 
-class _Gathered:
+class _Values:
     """The columns of the rows, and what is counted and listed for all of them at once."""
 
     def __init__(self, connection: Connection, rows: Rows, tags: Collection[str]) -> None:
-        study_ids = _distinct(rows, "studies_id")
-        self._computed: dict[str, Callable[[Row[Any]], Any]] = {"00080056": lambda _: "ONLINE"}
+        self.rows = len(rows)
+        self._columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
+        self._computed: dict[str, list[Any]] = {"00080056": ["ONLINE"] * len(rows)}
+        studies_of = self.column("studies_id")
+        ids = sorted(set(studies_of))
         if {"00080061", "00201206", "00201208"} & set(tags):
-            summary = _summaries(connection, study_ids)
-            self._computed["00080061"] = lambda row: summary[row.studies_id][0]
-            self._computed["00201206"] = lambda row: summary[row.studies_id][1]
-            self._computed["00201208"] = lambda row: summary[row.studies_id][2]
+            summary = _summaries(connection, ids)
+            for at, tag in enumerate(("00080061", "00201206", "00201208")):
+                self._computed[tag] = [summary[study_id][at] for study_id in studies_of]
         if "00080062" in tags:
-            classes = _classes(connection, study_ids)
-            self._computed["00080062"] = lambda row: classes[row.studies_id]
+            classes = _classes(connection, ids)
+            self._computed["00080062"] = [classes[study_id] for study_id in studies_of]
         if "00400275" in tags:
-            requests = _requests(connection, _distinct(rows, "series_id"))
-            self._computed["00400275"] = lambda row: requests[row.series_id]
+            requests = _requests(connection, sorted(set(self.column("series_id"))))
+            self._computed["00400275"] = [requests[series_id] for series_id in self.column("series_id")]
 
-    def element(self, attribute: Attribute, row: Row[Any]) -> Element:
-        computed = self._computed.get(attribute.tag)
-        value = computed(row) if computed else getattr(row, _COLUMNS[attribute.tag])
-        if attribute.tag == "00280008":
-            value = value or None
-        return element(attribute.vr, value)
+    def column(self, name: str) -> Sequence[Any]:
+        """The values of a column of the statement."""
+        return self._columns[name]
+
+    def of(self, attribute: Attribute) -> Sequence[Any]:
+        """The values of an attribute."""
+        if attribute.tag in self._computed:
+            return self._computed[attribute.tag]
+        values = self.column(_COLUMNS[attribute.tag])
+        return [value or None for value in values] if attribute.tag == "00280008" else values
 
 
 def _distinct(rows: Rows, name: str) -> list[int]:
@@ -174,12 +235,18 @@ def _requests(connection: Connection, ids: list[int]) -> dict[int, list[Element]
     return found
 
 
+def _further(query: Query, known: set[str]) -> set[str]:
+    return {tag.split(".")[0] for tag in query.include if tag != _ALL} - known
+
+
+def _wants_beyond(query: Query, known: set[str]) -> bool:
+    return bool(_further(query, known)) or _ALL in query.include
+
+
 def _beyond(connection: Connection, query: Query, rows: Rows, known: set[str]) -> list[dict[str, Element]]:
     """What was asked for and is no column: from the header of an instance of the study or series."""
-    tags = {tag.split(".")[0] for tag in query.include if tag != _ALL} - known
+    tags = _further(query, known)
     everything = _ALL in query.include
-    if not (tags or everything):
-        return [{} for _ in rows]
     ids = _instances_of(connection, query.level, rows)
     packed = _packed_headers(connection, ids)
     return [_chosen(packed.get(i, b""), query.level, tags, everything=everything) for i in ids]

@@ -17,7 +17,7 @@ from storage.search import (
     Query,
     Range,
 )
-from storage.sql.answers import answers
+from storage.sql.answers import ANSWERED, answers
 from storage.sql.matching import condition, is_everything
 from storage.sql.narrowing import narrowed
 from storage.sql.patterns import Condition
@@ -40,7 +40,8 @@ _KEYS_BELOW = {"0020000E", "00080018", "00400275.00400009", "00400275.00401001"}
 
 
 def _labelled(*tables: Any) -> list[Any]:
-    return [column.label(f"{table.name}_{column.name}") for table in tables for column in table.c]
+    named = [(f"{table.name}_{column.name}", column) for table in tables for column in table.c]
+    return [column.label(name) for name, column in named if column.name == "id" or name in ANSWERED]
 
 
 def _joined(upper: Any) -> dict[Level, Select[Any]]:
