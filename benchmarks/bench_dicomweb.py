@@ -8,26 +8,49 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
-import peers
+import peers  # first: it makes the checkout the path
 from bench_cstore import make_series
 from pydicom import dcmread
 
 FRAME = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+STORED = 'multipart/related; type="application/dicom"; boundary=B'
 INSTANCE = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
 @dataclass(frozen=True)
 class Request:
-    """One kind of request, made `times` times in a round."""
+    """One kind of request, made `times` times in a round; a POST where there is a body."""
 
     name: str
     path: Callable[[int], str]
     accept: str
     times: int
+    body: Callable[[int], bytes] | None = None
+
+
+def make_studies(folder: Path, count: int) -> Path:
+    """`count` studies of one tiny instance each, of a third as many patients."""
+    folder.mkdir(parents=True)
+    ds = dcmread(next(make_series(folder / "one", 1, 8, "tiny").iterdir()))
+    for number in range(count):
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = f"1.2.826.0.1.99.{number}", f"1.2.826.0.1.99.{number}.1"
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ds.SeriesInstanceUID}.1"
+        ds.PatientID, ds.PatientName = f"P{number // 3}", f"Family{number // 3}^Given"
+        ds.StudyDate, ds.AccessionNumber = f"20{number % 25:02}{1 + number % 12:02}15", f"A{number}"
+        ds.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    return folder
+
+
+def store_body(file: Path, number: int) -> bytes:
+    """A multipart body of ten instances that no other number has."""
+    data, uid = file.read_bytes(), dcmread(file, stop_before_pixels=True).SOPInstanceUID.encode()
+    parts = [data.replace(uid, uid[:-9] + b"%09d" % (10 * number + part + 10**8)) for part in range(10)]
+    head = b"--B\r\nContent-Type: application/dicom\r\n\r\n"
+    return b"".join(head + part + b"\r\n" for part in parts) + b"--B--\r\n"
 
 
 def requests_for(files: list[Path]) -> list[Request]:
@@ -41,21 +64,28 @@ def requests_for(files: list[Path]) -> list[Request]:
 
     json = "application/dicom+json"
     return [
-        Request("study metadata", lambda _: f"{study}/metadata", json, 5),
-        Request("search studies, limit 25", lambda _: "/studies?limit=25", json, 20),
-        Request("search studies by PatientID", lambda _: f"/studies?PatientID={first.PatientID}", json, 20),
-        Request("search instances of a series", lambda _: f"{series}/instances", json, 5),
-        Request("one frame", lambda n: f"{instance(n)}/frames/1", FRAME, 100),
+        Request("study metadata", lambda _: f"{study}/metadata", json, 20),
+        Request("search studies, limit 25", lambda _: "/studies?limit=25", json, 50),
+        Request("search studies by PatientID", lambda _: f"/studies?PatientID={first.PatientID}", json, 50),
+        Request(
+            "search studies of a month", lambda _: "/studies?StudyDate=20240101-20240131&limit=25", json, 50
+        ),
+        Request("search instances of a series", lambda _: f"{series}/instances", json, 20),
+        Request("one frame", lambda n: f"{instance(n)}/frames/1", FRAME, 200),
         Request("rendered JPEG", lambda n: f"{instance(n)}/rendered", "image/jpeg", 50),
-        Request("the series", lambda _: series, INSTANCE, 2),
+        Request("the series", lambda _: series, INSTANCE, 3),
+        Request("store ten instances", lambda _: "/studies", json, 3, lambda n: store_body(files[0], n)),
     ]
 
 
-def cpu_ms(receiver: peers.Receiver, client: httpx.Client, request: Request) -> float:
+def cpu_ms(receiver: peers.Receiver, client: httpx.Client, request: Request, round_: int) -> float:
+    bodies = [request.body(round_ * request.times + n) for n in range(request.times)] if request.body else []
     before = receiver.cpu_seconds()
     for number in range(request.times):
         url = f"{receiver.http}/dicom-web{request.path(number)}"
-        with client.stream("GET", url, headers={"Accept": request.accept}) as answer:
+        content = bodies[number] if bodies else None
+        headers = {"Accept": request.accept} | ({"Content-Type": STORED} if bodies else {})
+        with client.stream("POST" if bodies else "GET", url, headers=headers, content=content) as answer:
             size = sum(len(chunk) for chunk in answer.iter_raw())
             if answer.status_code != httpx.codes.OK or not size:
                 raise RuntimeError(f"{receiver.name}: {url}: {answer.status_code}")
@@ -65,27 +95,65 @@ def cpu_ms(receiver: peers.Receiver, client: httpx.Client, request: Request) -> 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--instances", type=int, default=250)
+    arguments.add_argument("--studies", type=int, default=10_000, help="tiny studies beside the series")
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument(
+        "--postgres",
+        action="store_true",
+        help="both on PostgreSQL",
+    )
+    arguments.add_argument("--nginx", action="store_true", help="compare frames with nginx too")
     arguments.add_argument("--quick", action="store_true", help="tiny sizes: does it still run?")
     options = arguments.parse_args()
-    instances, rounds = (5, 1) if options.quick else (options.instances, options.rounds)
+    if options.quick:
+        options.instances, options.studies, options.rounds = 5, 10, 1
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        folder = Path(name)
-        series = make_series(folder / "series", instances, 512, "dicomweb")
-        kinds = (peers.isocenter, peers.orthanc)
-        receivers = [stack.enter_context(kind(folder / kind.__name__)) for kind in kinds]
-        for receiver in receivers:
-            peers.send(receiver, [series])
-        client = stack.enter_context(httpx.Client(timeout=300))
-        costs: dict[tuple[str, str], list[float]] = {}
-        requests = requests_for(sorted(series.iterdir()))
-        for _ in range(rounds):
-            for request in requests:
-                for receiver in receivers:
-                    costs.setdefault((request.name, receiver.name), []).append(
-                        cpu_ms(receiver, client, request)
-                    )
-        report(requests, receivers, costs)
+        measure(options, Path(name), stack)
+
+
+def measure(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
+    folder.chmod(0o755)  # the database server is another user
+    series = make_series(folder / "series", options.instances, 512, "dicomweb")
+    studies = make_studies(folder / "studies", options.studies)
+    kinds = (
+        (peers.isocenter_postgres, peers.orthanc_postgres)
+        if options.postgres
+        else (peers.isocenter, peers.orthanc)
+    )
+    receivers = [stack.enter_context(kind(folder / kind.__name__)) for kind in kinds]
+    for receiver in receivers:
+        peers.send(receiver, [series, studies])
+    client = stack.enter_context(httpx.Client(timeout=300))
+    costs: dict[tuple[str, str], list[float]] = {}
+    requests = requests_for(sorted(series.iterdir()))
+    if options.quick:
+        requests = [replace(request, times=2) for request in requests]
+    for round_ in range(options.rounds):
+        for request in requests:
+            for receiver in receivers:
+                cost = cpu_ms(receiver, client, request, round_)
+                costs.setdefault((request.name, receiver.name), []).append(cost)
+    report(requests, receivers, costs)
+    if options.nginx:
+        frame = next(request for request in requests if request.name == "one frame")
+        against_nginx(folder, receivers[0], client, frame, options.rounds)
+
+
+def against_nginx(
+    folder: Path, ours: peers.Receiver, client: httpx.Client, frame: Request, rounds: int
+) -> None:
+    """The same answer as a file; both in turn."""
+    answer = client.get(f"{ours.http}/dicom-web{frame.path(0)}", headers={"Accept": frame.accept})
+    file = folder / "files" / "dicom-web" / "frame"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(answer.content)
+    as_file = replace(frame, path=lambda _: "/frame", times=20 * frame.times)
+    with peers.nginx(folder / "nginx", folder / "files") as theirs:
+        pairs = [(cpu_ms(ours, client, frame, 0), cpu_ms(theirs, client, as_file, 0)) for _ in range(rounds)]
+    a, b = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
+    print(
+        f"\nOne frame: {ours.name} {a:.2f} CPU ms, nginx {b:.2f}: {b / a:.2f} of its requests per CPU second"
+    )
 
 
 def report(
@@ -97,7 +165,7 @@ def report(
     for request in requests:
         a, b = (statistics.median(costs[request.name, name]) for name in (ours, theirs))
         ratio = f"{b / a:.1f}" if a else "none"
-        print(f"| {request.name} | {a:.1f} | {b:.1f} | {ratio} |")
+        print(f"| {request.name} | {a:.2f} | {b:.2f} | {ratio} |")
 
 
 if __name__ == "__main__":

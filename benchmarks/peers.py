@@ -127,6 +127,21 @@ def orthanc_postgres(folder: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
+def nginx(folder: Path, files: Path) -> Iterator[Receiver]:
+    """One worker of nginx that sends what lies in `files` by `sendfile`."""
+    folder.mkdir(parents=True)
+    (port,) = free_ports()
+    (folder / "nginx.conf").write_text(
+        f"worker_processes 1; daemon off; user root; pid {folder}/pid; error_log {folder}/log;\n"
+        "events {}\nhttp { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;\n"
+        f"server {{ listen 127.0.0.1:{port}; root {files}; }} }}\n"
+    )
+    start = [program("nginx", (Path("/usr/sbin"),)), "-c", str(folder / "nginx.conf")]
+    with running(start, folder / "out", lambda: listens(port)) as process:
+        yield Receiver("nginx", "", 0, process.pid, f"http://127.0.0.1:{port}")
+
+
+@contextmanager
 def storescp(folder: Path) -> Iterator[Receiver]:
     """DCMTK's receiver, bit preserving; it neither flushes nor indexes."""
     folder.mkdir(parents=True)

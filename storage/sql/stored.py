@@ -29,6 +29,22 @@ def _of_sops(_dialect: str, rows: list[Binds]) -> Select[Any]:
 _BY_SOP = Prepared((instances.c.sop_uid,), _COLUMNS, _of_sops)
 
 
+def _of_key(_dialect: str, rows: list[Binds]) -> Select[Any]:
+    (asked,) = rows
+    return _CURRENT.where(*(column == asked[column.name] for column in _KEY))
+
+
+def _layout_of(_dialect: str, rows: list[Binds]) -> Any:
+    (asked,) = rows
+    here = (instances.c[name] == asked[name] for name in ("sop_uid", "version"))
+    return select(*_LAYOUT).select_from(instances.join(headers)).where(*here)
+
+
+_LAYOUT = (headers.c.layout, instances.c.dataset_offset)
+_BY_KEY = Prepared(_KEY, _COLUMNS, _of_key)
+_CURRENT_LAYOUT = Prepared((instances.c.sop_uid, instances.c.version), _LAYOUT, _layout_of)
+
+
 def _summary(depth: int) -> Prepared:
     """Sums over a study, series or instance: whatever happens to an instance changes one of them."""
     path = _KEY[:depth]
@@ -85,6 +101,8 @@ def in_series(
     connection: Connection, study: str, series_uid: str | None, sop: str | None
 ) -> list[StoredInstance]:
     """The instances of a study or series in order of series and instance number, or the one instance."""
+    if series_uid is not None and sop is not None:
+        return [from_row(row) for row in _BY_KEY.ask(connection, [(study, series_uid, sop)])]
     query = _CURRENT.where(studies.c.study_uid == study)
     if series_uid is not None:
         query = query.where(series.c.series_uid == series_uid)
@@ -114,20 +132,16 @@ def packed_headers(connection: Connection, wanted: Sequence[StoredInstance]) -> 
 
 def packed_layout(connection: Connection, wanted: StoredInstance) -> tuple[bytes, int] | None:
     """The packed layout and the offset of the data set; None when this version is not stored."""
-    for table, query in (
-        (
-            instances,
-            select(headers.c.layout, instances.c.dataset_offset).select_from(instances.join(headers)),
-        ),
-        (
-            superseded,
-            select(superseded.c.layout, superseded.c.dataset_offset).select_from(superseded.join(instances)),
-        ),
-    ):
-        this = query.where(instances.c.sop_uid == wanted.key.sop, table.c.version == wanted.version)
-        if row := connection.execute(this).one_or_none():
-            return row.layout, row.dataset_offset
-    return None
+    key = (wanted.key.sop, wanted.version)
+    if current := _CURRENT_LAYOUT.ask(connection, [key]):
+        layout, offset = current[0]
+        return layout, offset
+    replaced = select(superseded.c.layout, superseded.c.dataset_offset).select_from(
+        superseded.join(instances)
+    )
+    this = replaced.where(instances.c.sop_uid == key[0], superseded.c.version == key[1])
+    row = connection.execute(this).one_or_none()
+    return row and (row.layout, row.dataset_offset)
 
 
 def _side_column(
