@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from inference.findings import Analysis, ModelIdentity
 from inference.interpret import answered, interpret
 from inference.outputs.said import Answer
-from inference.prepare import prepare
+from inference.patches import Array, run_in_patches
+from inference.prepare import Run, prepare
 from inference.suitability import Unsuitable
 from models.card import Card
 from models.runtime import Runtime
@@ -83,9 +84,15 @@ def _answers(
         if run is None:
             return answers
         with _timed(seconds, "model"):
-            outputs = runtime.run(card, run.inputs)
+            outputs = _outputs(card, runtime, run)
         with _timed(seconds, "interpret"):
             answers.append(answered(card, run, outputs))
+
+
+def _outputs(card: Card, runtime: Runtime, run: Run) -> dict[str, Array]:
+    if card.image.patch is None:
+        return runtime.run(card, run.inputs)
+    return run_in_patches(card, runtime, run.inputs, card.image.patch)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Codes of a card as codes of a result."""
 
 from inference.findings import Code
-from models.schema import CodeValue
+from models.schema.base import CodeValue
 
 
 def code(value: CodeValue) -> Code:

@@ -17,7 +17,7 @@ from inference.outputs.said import Answer, Said, element
 from inference.outputs.scores import read_scores
 from inference.prepare import Run
 from models.card import Card
-from models.schema import (
+from models.schema.outputs import (
     BoxesOutput,
     Guard,
     LabelMapOutput,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from inference.findings import SourceFrame
 from inference.suitability import Unsuitable
-from models.schema import ImageInput
+from models.schema.inputs import ImageInput
 from storage.pixels.attributes import Attributes
 from storage.pixels.colour import from_palette, to_8bit
 from storage.pixels.decode import Frame, FrameSource, decode_frame

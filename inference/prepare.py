@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from inference.suitability import Unsuitable
 from inference.volume import Values, Volume, read_headers, read_volume
 from models.card import Card
 from models.preprocess import Placement, picture_tensor, placement, volume_tensor
-from models.schema import SpacingInput
+from models.schema.inputs import SpacingInput
+from models.volume_grid import VolumeGrid, volume_grid
 from storage.instances import StoredInstance
 from storage.pixels.attributes import Attributes
 from storage.pixels.decode import FrameSource
@@ -28,7 +30,7 @@ class Run:
     inputs: dict[str, Array]
     frames: tuple[SourceFrame, ...]
     """The slices of a volume, or the one frame of a picture."""
-    placement: Placement
+    placement: Placement | VolumeGrid
     volume: Volume | None = None
 
 
@@ -61,12 +63,25 @@ def _volume_run(card: Card, archive: FrameSource, instances: Sequence[StoredInst
     image = card.image
     values: Values = "stored" if image.values == "stored" else "modality"
     volume = read_volume(archive, instances, card.applies_to, card.checks, values)
-    inputs = {image.name: volume_tensor(volume.array, image)}
+    grid = volume_grid(volume.array.shape, volume.spacing, image, card.checks.orientation)
+    _check_voxels(grid, card)
+    inputs = {image.name: volume_tensor(volume.array, image, grid)}
     for item in card.inputs:
         if isinstance(item, SpacingInput):
-            inputs[item.name] = np.array(volume.spacing, np.float32)
-    place = placement(volume.array.shape[1], volume.array.shape[2], image)
-    return Run(inputs, volume.frames, place, volume)
+            inputs[item.name] = np.array(_spacing(volume, grid), np.float32)
+    return Run(inputs, volume.frames, grid, volume)
+
+
+def _check_voxels(grid: VolumeGrid, card: Card) -> None:
+    if prod(grid.shape) > card.checks.max_voxels:
+        raise Unsuitable(
+            f"resampled, the volume has {' x '.join(map(str, grid.shape))} voxels, "
+            f"more than {card.checks.max_voxels}"
+        )
+
+
+def _spacing(volume: Volume, grid: VolumeGrid) -> list[float]:
+    return [abs(axis.step) * volume.spacing[axis.source] for axis in grid.axes]
 
 
 def _picture_run(card: Card, archive: FrameSource, source: SourceFrame, header: Attributes) -> Run:

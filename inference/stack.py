@@ -7,7 +7,7 @@ import numpy as np
 
 from inference.geometry import CANONICAL, Floats, FramePlace, InPlane, in_plane, pixel
 from inference.suitability import Unsuitable
-from models.schema import Checks
+from models.schema.images import Checks
 
 MAX_TURN_DEGREES = 0.5
 """Frames whose orientations differ by more are of different stacks; stacks sheared by more are tilted."""

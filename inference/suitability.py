@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydicom.datadict import tag_for_keyword
 
-from models.schema import AppliesTo, AttributeRule
+from models.schema.images import AppliesTo, AttributeRule
 from storage.pixels.attributes import Attributes, functional_group, numbers, values
 
 _MODALITY, _SOP_CLASS, _IMAGE_TYPE = "00080060", "00080016", "00080008"

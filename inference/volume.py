@@ -13,7 +13,7 @@ from inference.findings import SourceFrame
 from inference.geometry import FramePlace, InPlane, frame_places
 from inference.stack import Stack, stacked
 from inference.suitability import Unsuitable, check_hounsfield, reason_against
-from models.schema import AppliesTo, Checks
+from models.schema.images import AppliesTo, Checks
 from storage.instances import StoredInstance
 from storage.pixels.attributes import Attributes
 from storage.pixels.decode import FrameSource, decode_frame, read_attributes

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from inference.governance import Decisions, GovernedModels
 from inference.quality import Floor
 from models.card import Card
-from models.schema import BoxesOutput, PointsOutput, ScoresOutput
+from models.schema.outputs import BoxesOutput, PointsOutput, ScoresOutput
 from webui.api.models import ModelCard
 
 

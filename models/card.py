@@ -13,20 +13,10 @@ from pydantic_core import ErrorDetails
 
 from models.errors import CardError
 from models.external import ExternalCard
-from models.schema import (
-    AppliesTo,
-    Checks,
-    Group,
-    Guard,
-    ImageInput,
-    Input,
-    LabelMapOutput,
-    MeasurementOutput,
-    ModelFile,
-    Output,
-    Table,
-    Text,
-)
+from models.schema.base import Table, Text
+from models.schema.images import AppliesTo, Checks, ModelFile
+from models.schema.inputs import ImageInput, Input
+from models.schema.outputs import Group, Guard, LabelMapOutput, MeasurementOutput, Output
 
 CARD_FILE = "card.toml"
 
@@ -44,15 +34,22 @@ class Card(Table):
     """A `card.toml`, valid. Made by `load_card`, which also knows the folder it came from."""
 
     schema_number: Annotated[Literal[1], Field(alias="schema")]
+    """Of these tables."""
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+    """Lower-case letters and digits, words joined by hyphens."""
     version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+-]+$", max_length=64)]
     title: Annotated[str, Field(min_length=1, max_length=64)]
+    """What readers see above its findings; at most 64 characters."""
     manufacturer: Text = "Isocenter"
+    """Who answers for the model; stands in its results."""
     task: Literal["classification", "detection", "segmentation", "measurement"]
     intended_use: Text
+    """What the model is for, in words for a reader."""
     not_for: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """What it must not be used for; at least one."""
     licence: Text
     origin: Text
+    """Where it comes from, and what it was made from."""
 
     model: ModelFile
     applies_to: AppliesTo
@@ -123,6 +120,10 @@ class Card(Table):
         is_volume = self.image.layout == "NCDHW"
         if is_volume != (self.applies_to.scope == "series"):
             raise ValueError('layout NCDHW and scope = "series" go together')
+        if self.image.axes and self.checks.orientation == "any":
+            raise ValueError("inputs.axes needs checks.orientation")
+        if self.image.patch and any(not _is_score_map(output) for output in self.outputs):
+            raise ValueError('inputs.patch goes with label maps of encoding "argmax" or "scores" only')
         if is_volume and self.image.values == "voi8":
             raise ValueError('a volume takes values = "modality" or "stored"')
         if is_volume and self.checks.geometry != "regular-volume":
@@ -138,6 +139,10 @@ class Card(Table):
                 raise ValueError(
                     f"group {group.key!r} measures segment {group.segment!r}, which is not declared"
                 )
+
+
+def _is_score_map(output: Output) -> bool:
+    return isinstance(output, LabelMapOutput) and output.encoding != "labels"
 
 
 def load_card(folder: Path) -> Card:

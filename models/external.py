@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from models.schema import AppliesTo, Table, Text
+from models.schema.base import Table, Text
+from models.schema.images import AppliesTo
 
 
 class ExternalCard(Table):

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 
 from models.card import Card
 from models.errors import ModelError
-from models.schema import ImageInput
+from models.schema.inputs import ImageInput
 
 # What onnxruntime 1.31 loads; later runtimes load more, and a card can only rely on what all of them do.
 MAX_IR_VERSION = 13

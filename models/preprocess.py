@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from models.schema import ImageInput
+from models.schema.inputs import ImageInput
+from models.volume_grid import VolumeGrid
 
 Array = npt.NDArray[Any]
 COLOURS = 3
@@ -27,6 +28,25 @@ class Placement:
     width: int
     grid: tuple[int, int]
     """Rows and columns of the model's grid."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the grid, as that of a volume of one slice."""
+        return 1, *self.grid
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Of the picture, as that of a volume of one slice."""
+        return 1, self.rows, self.columns
+
+    def to_image(self, *place: float) -> tuple[float, float, float]:
+        """Slice, row and column for a place in the grid."""
+        z, y, x = place
+        return z, *self.to_picture(y, x)
+
+    def labels_to_image(self, labels: Array) -> Array:
+        """As `labels_to_picture`."""
+        return self.labels_to_picture(labels)
 
     def to_picture(self, y: float, x: float) -> tuple[float, float]:
         """Row and column of the picture for a place in the grid; pixel centres are whole numbers in both."""
@@ -65,23 +85,20 @@ def picture_tensor(picture: Array, spec: ImageInput) -> Array:
         spec: the card's image input, of layout NCHW or NHWC.
     """
     place = placement(picture.shape[0], picture.shape[1], spec)
+    picture = _clipped(picture, spec)
     planes = [_resized(plane, place, spec) for plane in _channels(picture, spec.channels)]
     stacked = np.stack([_padded(plane, place, spec.pad_value) for plane in planes])
-    normal = _typed(_normalised(stacked, spec), spec.dtype)
+    normal = _typed(_normalised(_scaled(stacked, picture, spec), spec), spec.dtype)
     return normal[None] if spec.layout == "NCHW" else np.moveaxis(normal, 0, -1)[None]
 
 
-def volume_tensor(volume: Array, spec: ImageInput) -> Array:
-    """A volume [slices, rows, columns] as [1, 1, slices, rows, columns]; not copied where nothing changes."""
-    place = placement(volume.shape[1], volume.shape[2], spec)
-    below, right = place.grid[0] - place.rows, place.grid[1] - place.columns
-    if below or right:
-        volume = np.pad(
-            volume, ((0, 0), (0, below), (0, right)), constant_values=_fill(volume, spec.pad_value)
-        )
+def volume_tensor(volume: Array, spec: ImageInput, grid: VolumeGrid) -> Array:
+    """A volume [slices, rows, columns] as [1, 1, *grid.shape]; not copied where nothing changes."""
+    values = grid.sampled(_clipped(volume, spec), spec.pad_value)
+    scaled = _scaled(values, volume, spec)
     if (spec.divide_by, spec.mean, spec.std) != (1.0, (), ()):
-        volume = _normalised(volume.astype(np.float32)[None], spec)[0]
-    return _typed(volume, spec.dtype)[None, None]
+        scaled = _normalised(scaled.astype(np.float32)[None], spec)[0]
+    return _typed(scaled, spec.dtype)[None, None]
 
 
 def resize_linear(plane: Array, rows: int, columns: int) -> Array:
@@ -119,6 +136,28 @@ def _padded(plane: Array, place: Placement, value: float) -> Array:
     right = place.grid[1] - place.left - place.width
     around = ((place.top, below), (place.left, right))
     return np.pad(plane, around, constant_values=_fill(plane, value))
+
+
+def _clipped(values: Array, spec: ImageInput) -> Array:
+    return values if spec.clip is None else np.clip(values.astype(np.float32), *spec.clip)
+
+
+def _scaled(values: Array, source: Array, spec: ImageInput) -> Array:
+    """`values` by the range or spread of `source`, in which there is no padding."""
+    if spec.scale == "none":
+        return values
+    low, width = _range(_clipped(source, spec), spec.scale)
+    scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(width or 1.0)
+    return scaled if spec.scale == "z-score" else np.clip(scaled, 0, 1)
+
+
+def _range(source: Array, scale: str) -> tuple[float, float]:
+    if scale == "z-score":
+        return float(source.mean(dtype=np.float64)), float(source.std(dtype=np.float64))
+    if scale == "percentiles":
+        low, high = np.percentile(source, (0.5, 99.5))
+        return float(low), float(high - low)
+    return float(source.min()), float(source.max()) - float(source.min())
 
 
 def _normalised(planes: Array, spec: ImageInput) -> Array:

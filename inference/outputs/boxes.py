@@ -12,7 +12,7 @@ from inference.outputs.rows import HALF, finite_rows
 from inference.outputs.said import Answer, Said
 from inference.prepare import Run
 from models.errors import ModelError
-from models.schema import BoxClass, BoxesOutput
+from models.schema.outputs import BoxClass, BoxesOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def read_boxes(output: BoxesOutput, answer: Answer) -> Said:
 
 
 def _candidates(output: BoxesOutput, array: npt.NDArray[Any], run: Run) -> list[_Candidate]:
-    height, width = run.placement.grid
+    slices, height, width = run.placement.shape
     found = []
     for row in finite_rows(output.name, output.columns, array):
         kind = round(row.get("class", 0))
@@ -61,7 +61,7 @@ def _candidates(output: BoxesOutput, array: npt.NDArray[Any], run: Run) -> list[
         left, right = (min(max(edge, 0.0), width) for edge in across)
         top, bottom = (min(max(edge, 0.0), height) for edge in down)
         found.append(_Candidate(row["score"], kind, round(row.get("z", 0)), left, top, right, bottom))
-    return [each for each in found if each.area > 0 and 0 <= each.slice < len(run.frames)]
+    return [each for each in found if each.area > 0 and 0 <= each.slice < slices]
 
 
 def _counts(candidate: _Candidate, classes: tuple[BoxClass, ...]) -> bool:
@@ -100,17 +100,18 @@ def _finding(output: BoxesOutput, candidate: _Candidate, run: Run, rank: int) ->
 
 
 def _box(candidate: _Candidate, run: Run) -> Box:
-    first = _stored(run, candidate.top, candidate.left)
-    second = _stored(run, candidate.bottom, candidate.right)
-    (top, bottom), (left, right) = (sorted(pair) for pair in zip(first, second, strict=True))
-    return Box(run.frames[candidate.slice], left, top, right, bottom)
+    first, *one = _stored(run, candidate.slice, candidate.top, candidate.left)
+    _, *other = _stored(run, candidate.slice, candidate.bottom, candidate.right)
+    (top, bottom), (left, right) = (sorted(pair) for pair in zip(one, other, strict=True))
+    frame = run.frames[min(max(round(first), 0), len(run.frames) - 1)]
+    return Box(frame, left, top, right, bottom)
 
 
-def _stored(run: Run, y: float, x: float) -> tuple[float, float]:
-    """Row and column edges on the stored frame for edges in the model's grid, kept inside the picture."""
-    row, column = run.placement.to_picture(y - HALF, x - HALF)
-    row = min(max(row, -HALF), run.placement.rows - HALF)
-    column = min(max(column, -HALF), run.placement.columns - HALF)
+def _stored(run: Run, z: float, y: float, x: float) -> tuple[float, float, float]:
+    """Slice, and edges of row and column on the stored frame, for those in the model's grid."""
+    z, row, column = run.placement.to_image(z, y - HALF, x - HALF)
+    _, rows, columns = run.placement.size
+    row, column = min(max(row, -HALF), rows - HALF), min(max(column, -HALF), columns - HALF)
     if run.volume is not None:
         row, column = run.volume.in_plane.to_stored(row, column)
-    return row + HALF, column + HALF
+    return z, row + HALF, column + HALF

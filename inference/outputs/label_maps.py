@@ -12,7 +12,7 @@ from inference.outputs.said import Answer
 from inference.prepare import Run
 from models.card import Card
 from models.errors import ModelError
-from models.schema import LabelMapOutput, SegmentOf
+from models.schema.outputs import LabelMapOutput, SegmentOf
 
 Labels = npt.NDArray[np.uint8]
 
@@ -23,19 +23,25 @@ def stored_labels(output: LabelMapOutput, array: npt.NDArray[Any], run: Run) -> 
     Raises:
         ModelError: it has not the size of the model's input.
     """
-    if output.encoding == "argmax" and array.ndim > 1:
-        array = array.argmax(axis=1)
-    expected = (len(run.frames), *run.placement.grid)
-    if array.size != np.prod(expected) or array.shape[-2:] != run.placement.grid:
+    labels = _labels(output, array)
+    expected = run.placement.shape
+    if labels.size != np.prod(expected) or labels.shape[-2:] != expected[1:]:
         raise ModelError(
             f"label map {output.name!r} has shape {list(array.shape)}, the input {list(expected)}"
         )
-    labels = array.reshape(expected)
-    labels = np.rint(labels) if labels.dtype.kind == "f" else labels
-    labels = run.placement.labels_to_picture(labels)
+    labels = run.placement.labels_to_image(labels.reshape(expected))
     if run.volume is not None:
         labels = run.volume.in_plane.undo(labels)
     return np.ascontiguousarray(labels, np.uint8)
+
+
+def _labels(output: LabelMapOutput, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if output.encoding == "labels" or array.ndim <= 1:
+        return np.rint(array) if array.dtype.kind == "f" else array
+    best = array.argmax(axis=1)
+    if output.encoding == "argmax":
+        return np.asarray(best)
+    return np.asarray(np.where(array.max(axis=1) >= output.threshold, best + 1, 0))
 
 
 def read_segments(card: Card, answers: Sequence[Answer]) -> tuple[tuple[Segment, ...], dict[str, int]]:

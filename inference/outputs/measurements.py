@@ -7,7 +7,7 @@ import numpy as np
 from inference.codes import code, optional_code
 from inference.findings import Finding, Measurement
 from inference.outputs.said import Answer, Said, element
-from models.schema import Group, MeasurementOutput, Value
+from models.schema.outputs import Group, MeasurementOutput, Value
 
 
 def read_measurements(output: MeasurementOutput, answer: Answer, segments: Mapping[str, int]) -> Said:

@@ -10,7 +10,7 @@ from inference.findings import Code, Finding, Measurement, Point, Score, SourceF
 from inference.outputs.rows import HALF, finite_rows
 from inference.outputs.said import Answer, Said
 from inference.prepare import Run
-from models.schema import PointsOutput
+from models.schema.outputs import PointsOutput
 
 MILLIMETRE = Code("mm", "UCUM", "mm")
 
@@ -54,10 +54,8 @@ def _candidates(output: PointsOutput, array: npt.NDArray[Any]) -> list[_Candidat
 
 
 def _is_inside(candidate: _Candidate, run: Run) -> bool:
-    row, column = run.placement.to_picture(candidate.y, candidate.x)
-    sizes = (len(run.frames), run.placement.rows, run.placement.columns)
-    places = (candidate.z, row, column)
-    return all(-HALF <= place <= size - HALF for place, size in zip(places, sizes, strict=True))
+    places = run.placement.to_image(candidate.z, candidate.y, candidate.x)
+    return all(-HALF <= place <= size - HALF for place, size in zip(places, run.placement.size, strict=True))
 
 
 def _finding(output: PointsOutput, candidate: _Candidate, run: Run, rank: int) -> Finding:
@@ -76,14 +74,14 @@ def _finding(output: PointsOutput, candidate: _Candidate, run: Run, rank: int) -
 
 
 def _point(candidate: _Candidate, run: Run) -> Point:
-    row, column = run.placement.to_picture(candidate.y, candidate.x)
+    z, row, column = run.placement.to_image(candidate.z, candidate.y, candidate.x)
     patient = None
     if run.volume is not None:
-        patient = run.volume.patient(candidate.z, row, column)
+        patient = run.volume.patient(z, row, column)
         row, column = run.volume.in_plane.to_stored(row, column)
     # SCOORD counts from the outer edge of the first pixel (PS3.3 C.18.6.1.1), indices from its centre.
-    return Point(_frame(candidate, run), column + HALF, row + HALF, patient, candidate.diameter)
+    return Point(_frame(z, run), column + HALF, row + HALF, patient, candidate.diameter)
 
 
-def _frame(candidate: _Candidate, run: Run) -> SourceFrame:
-    return run.frames[min(max(round(candidate.z), 0), len(run.frames) - 1)]
+def _frame(z: float, run: Run) -> SourceFrame:
+    return run.frames[min(max(round(z), 0), len(run.frames) - 1)]

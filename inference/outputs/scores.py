@@ -9,7 +9,7 @@ from inference.codes import code, optional_code
 from inference.findings import Finding, Score
 from inference.outputs.said import Answer, Said
 from models.errors import ModelError
-from models.schema import ScoresOutput
+from models.schema.outputs import ScoresOutput
 
 
 def read_scores(output: ScoresOutput, answer: Answer) -> Said:

@@ -10,7 +10,7 @@ import pytest
 from inference.prepare import prepare
 from inference.suitability import Unsuitable
 from inference.volume import read_volume
-from models.schema import AppliesTo, Checks
+from models.schema.images import AppliesTo, Checks
 from storage.errors import StorageError
 from storage.header import read_header
 from storage.instances import StoredInstance

@@ -11,6 +11,8 @@ from inference.volume import Volume
 from models.card import Card
 from models.errors import ModelError
 from models.preprocess import Placement
+from models.schema.inputs import ImageInput
+from models.volume_grid import volume_grid
 from storage.instances import InstanceKey, StoredInstance
 
 LUNG = {"value": "39607008", "scheme": "SCT", "meaning": "Lung"}
@@ -56,13 +58,14 @@ def frame(number, place=1):
     return SourceFrame(StoredInstance(key, "1.2", "1.2", 1, "", "", number_of_frames=1), place)
 
 
-def volume_run(slices=2, rows=4, columns=3, in_plane=None):
+def volume_run(slices=2, rows=4, columns=3, in_plane=None, multiple_of=(1, 1)):
     """A volume whose voxel (z, y, x) lies at x, y, 5 z mm."""
     affine = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [5, 0, 0, 0], [0, 0, 0, 1]], float)
     frames = tuple(frame(number) for number in range(1, slices + 1))
     array = np.zeros((slices, rows, columns), np.int16)
     volume = Volume(array, (5, 1, 1), affine, frames, in_plane or InPlane(rows, columns))
-    return Run({}, frames, Placement(rows, columns, 0, 0, rows, columns, (rows, columns)), volume)
+    spec = ImageInput(kind="image", name="x", layout="NCDHW", values="modality", multiple_of=multiple_of)
+    return Run({}, frames, volume_grid(array.shape, volume.spacing, spec, "any"), volume)
 
 
 def picture_run(number=1, rows=10, columns=20, grid=(5, 5)):
@@ -181,7 +184,7 @@ def test_label_map_is_turned_back_into_the_stored_frame():
 
 
 def test_padding_of_the_label_map_is_cut_off():
-    run = Run({}, volume_run().frames, Placement(4, 3, 0, 0, 4, 3, (4, 4)), volume_run().volume)
+    run = volume_run(multiple_of=(4, 4))
     padded = np.pad(LABELS, ((0, 0),) * 4 + ((0, 1),), constant_values=2)
     (found,) = said(card_of(map_output(segment("left", (2,)))), {"labels": padded}, run).segments
     assert int(found.mask(0).sum()) == 1

@@ -9,7 +9,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 from inference.prepare import prepare
 from inference.suitability import Unsuitable, reason_against
 from models.card import Card
-from models.schema import AppliesTo
+from models.schema.images import AppliesTo
 from tests.inference.stored_series import archive_in, ct_slice, series, stored
 
 BRIGHT = {"value": "bright", "scheme": "99TEST", "meaning": "Bright"}

@@ -5,7 +5,7 @@ import pytest
 
 from inference.suitability import Unsuitable
 from inference.volume import read_volume
-from models.schema import AppliesTo, Checks
+from models.schema.images import AppliesTo, Checks
 from tests.inference.stored_series import archive_in, ct_slice, series, stored
 
 CT = AppliesTo(scope="series", modality=("CT",))

@@ -7,7 +7,8 @@ import pytest
 
 from models.card import Card, load_card
 from models.errors import CardError
-from models.schema import ImageInput, ScoresOutput
+from models.schema.inputs import ImageInput
+from models.schema.outputs import ScoresOutput
 
 CARDS = Path(__file__).parents[1] / "cards"
 CXR = CARDS / "cxr-mobilenetv3-int8"

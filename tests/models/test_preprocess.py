@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from models.preprocess import picture_tensor, placement, volume_tensor
-from models.schema import ImageInput
+from models.schema.inputs import ImageInput
+from models.volume_grid import volume_grid
 
 
 def spec(**changes):
@@ -102,27 +103,66 @@ def test_colour_becomes_luminance():
 VOLUME = {"layout": "NCDHW", "values": "modality", "dtype": "int16"}
 
 
+def grid_of(volume, card):
+    return volume_grid(volume.shape, (1, 1, 1), card, "any")
+
+
+def tensor_of(volume, card):
+    return volume_tensor(volume, card, grid_of(volume, card))
+
+
 def test_volume_is_not_copied():
     volume = np.zeros((3, 4, 4), np.int16)
-    tensor = volume_tensor(volume, spec(**VOLUME))
+    tensor = tensor_of(volume, spec(**VOLUME))
     assert tensor.shape == (1, 1, 3, 4, 4)
     assert np.shares_memory(tensor, volume)
 
 
 def test_volume_is_padded_at_the_end_to_a_multiple():
     volume = np.full((2, 5, 8), 7, np.int16)
-    tensor = volume_tensor(volume, spec(**VOLUME, multiple_of=(4, 4), pad_value=-1024))
+    card = spec(**VOLUME, multiple_of=(4, 4), pad_value=-1024)
+    tensor = tensor_of(volume, card)
     assert tensor.shape == (1, 1, 2, 8, 8)
     assert tensor[0, 0, 1, :, 0].tolist() == [7] * 5 + [-1024] * 3
-    assert np.array_equal(placement(5, 8, spec(multiple_of=(4, 4))).labels_to_picture(tensor)[0, 0], volume)
+    assert np.array_equal(grid_of(volume, card).labels_to_image(tensor[0, 0]), volume)
 
 
 def test_fractional_values_are_rounded_into_the_models_type():
     volume = np.array([[[-40000.0, 1.5, 2.5, 40000.0]]], np.float32)
-    assert volume_tensor(volume, spec(**VOLUME)).ravel().tolist() == [-32768, 2, 2, 32767]
+    assert tensor_of(volume, spec(**VOLUME)).ravel().tolist() == [-32768, 2, 2, 32767]
 
 
 def test_normalised_volume_becomes_float():
     volume = np.array([[[-1000, 0]]], np.int16)
     card = spec(layout="NCDHW", values="modality", divide_by=1000, mean=(0.5,))
-    assert volume_tensor(volume, card).ravel().tolist() == [-1.5, -0.5]
+    assert tensor_of(volume, card).ravel().tolist() == [-1.5, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [("min-max", [0.0, 0.25, 1.0]), ("z-score", [-0.9805806756909202, -0.39223227, 1.37281295])],
+)
+def test_values_are_scaled_by_their_own_range(scale, expected):
+    picture = np.array([[2.0, 4.0, 10.0]], np.float32)
+    assert picture_tensor(picture, spec(scale=scale)).ravel().tolist() == pytest.approx(expected)
+
+
+def test_percentiles_leave_out_what_is_far_off():
+    picture = np.arange(1000, dtype=np.float32).reshape(10, 100)
+    picture[0, 0], picture[-1, -1] = -1e6, 1e6
+    tensor = picture_tensor(picture, spec(scale="percentiles")).ravel()
+    assert (tensor[0], tensor[-1]) == (0.0, 1.0)
+    assert tensor[500] == pytest.approx(0.5, abs=0.01)
+
+
+def test_clipped_before_scaled_and_padding_has_no_part_in_it():
+    volume = np.array([[[-3000, 0, 1000, 9000]]], np.int16)
+    card = spec(
+        layout="NCDHW",
+        values="modality",
+        clip=(-1000, 1000),
+        scale="min-max",
+        size=(1, 1, 6),
+        pad_value=-1000,
+    )
+    assert tensor_of(volume, card).ravel().tolist() == [0.0, 0.0, 0.5, 1.0, 1.0, 0.0]
