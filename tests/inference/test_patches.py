@@ -40,5 +40,5 @@ def test_model_that_gives_another_size_is_told():
         def run(self, card, inputs):
             return {"scores": np.zeros((1, 2, 3, 3, 3), np.float32)}
 
-    with pytest.raises(ModelError, match=r"shape \[1, 2, 3, 3, 3\], its part \[4, 4, 4\]"):
+    with pytest.raises(ModelError, match=r"shape \[1, 2, 3, 3, 3\] for a part of \[4, 4, 4\]"):
         run_in_patches(CARD, Shrinking(), {"hu": np.zeros((1, 1, 5, 5, 5))}, Patch(size=(4, 4, 4)))
