@@ -236,6 +236,16 @@ def test_a_verdict_is_taken_back_and_a_finding_added(browser, analysed, address,
     assert (added["label"], added["region"]["kind"]) == ("Mass", "point")
 
 
+def test_three_planes_meet_and_a_finding_leads_back_to_its_image(browser, address):
+    with page_of(browser, address, **WORKSTATION) as page:
+        open_study(page)
+        page.get_by_role("button", name="MPR").click()
+        expect(page.locator(".reference")).to_have_count(3)
+        keep_picture(page, "reader-planes")
+        page.locator(".finding-open").first.click()
+        expect(page.locator(".mark-shape.selected")).to_be_visible()
+
+
 def test_the_worklist_is_found_through_by_keys(browser, address):
     with page_of(browser, address, **WORKSTATION) as page:
         page.goto("/")

@@ -5,6 +5,7 @@ import { Failure, Waiting } from '../states';
 import { Dialog } from './dialog';
 import { FindingsPanel } from './findings-panel';
 import { KEYS, listenToKeys } from './keys';
+import { MprView } from './mpr-view';
 import { NameDialog } from './name-dialog';
 import { loadViewer, type Pane } from './pane';
 import { PaneView } from './pane-view';
@@ -34,7 +35,11 @@ export function ReaderPage({ study }: { study: string }) {
       <Head reading={reading} study={reading.study.value} />
       <Toolbar reading={reading} />
       <div class="panes">
-        <PaneView pane={reading.main} reading={reading} name="Study" />
+        {reading.mpr.value ? (
+          <MprView reading={reading} />
+        ) : (
+          <PaneView pane={reading.main} reading={reading} name="Study" />
+        )}
         {reading.comparing.value && <Comparison reading={reading} study={reading.study.value} />}
       </div>
       <FindingsPanel reading={reading} />

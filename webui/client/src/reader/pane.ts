@@ -39,7 +39,9 @@ export class Pane {
 
   /** Takes over an element to draw in. */
   async attach(element: HTMLDivElement): Promise<void> {
+    if (this.opening.signal.aborted) this.opening = new AbortController();
     this.viewer = await loadViewer();
+    if (this.opening.signal.aborted) return;
     this.view = new this.viewer.StackView(element, () => this.seen());
     if (this.frames.value.length) await this.display();
   }
@@ -50,6 +52,7 @@ export class Pane {
     this.stop();
     this.view?.close();
     this.view = null;
+    this.shown.value = null;
   }
 
   /** Opens a series, at the frame of an image if it is named, else in the middle. */

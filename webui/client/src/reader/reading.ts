@@ -22,6 +22,7 @@ export class Reading {
   readonly tool: Signal<Tool | null> = signal(null);
   readonly comparing = signal(false);
   readonly linked = signal(true);
+  readonly mpr = signal(false);
   /** The place of a correction or an own finding while it is edited. */
   readonly draft: Signal<Region | null> = signal(null);
   readonly editing: Signal<'correct' | 'add' | null> = signal(null);
@@ -92,6 +93,7 @@ export class Reading {
 
   /** Selects a finding, and goes to where it is. */
   select(finding: Finding): void {
+    this.mpr.value = false;
     this.stopEditing();
     this.selected.value = finding.id;
     void this.show(finding);

@@ -114,6 +114,15 @@ function alongPatient(headers: Attributes[]): Attributes[] {
     .map(({ header }) => header);
 }
 
+/** Whether the frames make a volume: images of one orientation in several places. */
+export function isVolume(frames: Frame[]): boolean {
+  const places = frames.map(({ header }) => placeOf(header));
+  const first = places[0];
+  if (frames.length < 4 || !first) return false;
+  const along = new Set(places.map((each) => each && dot(each.position, first.normal).toFixed(2)));
+  return along.size === frames.length && places.every((each) => each?.axes === first.axes);
+}
+
 interface Place {
   position: number[];
   normal: number[];

@@ -3,6 +3,7 @@ import type { Tool } from './gestures';
 import { segmentKey } from './mask-layer';
 import { CT_PRESETS } from './presets';
 import type { Reading } from './reading';
+import { isVolume } from './series';
 
 const TOOLS: readonly (readonly [Tool, string, string])[] = [
   ['window', 'Window', 'Drag changes the window'],
@@ -49,6 +50,16 @@ export function Toolbar({ reading }: { reading: Reading }) {
       </button>
       <MaskChoice reading={reading} />
       <Compare reading={reading} />
+      {(reading.mpr.value || isVolume(pane.frames.value)) && (
+        <button
+          type="button"
+          aria-pressed={reading.mpr.value}
+          title="Axial, sagittal and coronal planes"
+          onClick={() => (reading.mpr.value = !reading.mpr.value)}
+        >
+          MPR
+        </button>
+      )}
     </div>
   );
 }

@@ -1,0 +1,96 @@
+/** Three planes through one volume, which meet in a point that a press moves. */
+import {
+  cornerstoneStreamingImageVolumeLoader,
+  Enums,
+  setVolumesForViewports,
+  type Types,
+  volumeLoader,
+} from '@cornerstonejs/core';
+import type { Point } from './geometry';
+import type { Frame } from './series';
+import { renderingEngine, type Window } from './viewer';
+
+export const PLANES = ['axial', 'sagittal', 'coronal'] as const;
+export type Plane = (typeof PLANES)[number];
+const SCHEME = 'cornerstoneStreamingImageVolume';
+const EVENTS = [Enums.Events.IMAGE_RENDERED, Enums.Events.CAMERA_MODIFIED];
+
+const idOf = (plane: Plane) => `mpr-${plane}`;
+
+export class Mpr {
+  private readonly engine = renderingEngine();
+  private meeting: Types.Point3 | null = null;
+
+  constructor(
+    private readonly elements: Record<Plane, HTMLDivElement>,
+    private readonly changed: () => void,
+  ) {
+    volumeLoader.registerVolumeLoader(SCHEME, cornerstoneStreamingImageVolumeLoader as never);
+    for (const plane of PLANES) {
+      const element = elements[plane];
+      const orientation = Enums.OrientationAxis[plane.toUpperCase() as 'AXIAL' | 'SAGITTAL' | 'CORONAL'];
+      const defaultOptions = { orientation, background: [0, 0, 0] as Types.Point3 };
+      this.engine.enableElement({ viewportId: idOf(plane), element, type: Enums.ViewportType.ORTHOGRAPHIC, defaultOptions });
+      for (const name of EVENTS) element.addEventListener(name, changed);
+    }
+  }
+
+  private viewport(plane: Plane): Types.IVolumeViewport {
+    return this.engine.getViewport(idOf(plane)) as Types.IVolumeViewport;
+  }
+
+  async show(series: string, frames: Frame[], window: Window | null): Promise<void> {
+    const volumeId = `${SCHEME}:${series}`;
+    const volume = await volumeLoader.createAndCacheVolume(volumeId, { imageIds: frames.map((each) => each.imageId) });
+    if ('load' in volume) volume.load();
+    await setVolumesForViewports(this.engine, [{ volumeId }], PLANES.map(idOf));
+    if (window) this.setWindow(window);
+    this.meeting = this.viewport('axial').getCamera().focalPoint ?? null;
+    this.engine.renderViewports(PLANES.map(idOf));
+  }
+
+  setWindow({ center, width }: Window): void {
+    const voiRange = { lower: center - width / 2, upper: center + width / 2 };
+    for (const plane of PLANES) this.viewport(plane).setProperties({ voiRange });
+    this.engine.renderViewports(PLANES.map(idOf));
+  }
+
+  /** Moves a plane along itself; the planes meet there. */
+  scroll(plane: Plane, by: number): void {
+    const viewport = this.viewport(plane);
+    viewport.scroll(by);
+    const { focalPoint, viewPlaneNormal } = viewport.getCamera();
+    if (focalPoint && viewPlaneNormal && this.meeting) this.meeting = moved(this.meeting, focalPoint, viewPlaneNormal);
+    this.changed();
+  }
+
+  /** All planes go through the point that is seen at a place of one. */
+  meetAt(plane: Plane, at: Point): void {
+    const world = this.viewport(plane).canvasToWorld([at[0], at[1]]);
+    this.meeting = world;
+    for (const other of PLANES) {
+      if (other !== plane) this.viewport(other).jumpToWorld(world);
+    }
+    this.changed();
+  }
+
+  /** Where the planes meet, in pixels of the element of a plane. */
+  meetingIn(plane: Plane): Point | null {
+    if (!this.meeting) return null;
+    const [x, y] = this.viewport(plane).worldToCanvas(this.meeting);
+    return Number.isFinite(x) && Number.isFinite(y) ? [x, y] : null;
+  }
+
+  close(): void {
+    for (const plane of PLANES) {
+      for (const name of EVENTS) this.elements[plane].removeEventListener(name, this.changed);
+      this.engine.disableElement(idOf(plane));
+    }
+  }
+}
+
+/** The point of the plane through `on` that is nearest to `point`. */
+function moved(point: Types.Point3, on: Types.Point3, normal: Types.Point3): Types.Point3 {
+  const far = point.reduce((sum, each, axis) => sum + (each - (on[axis] ?? 0)) * (normal[axis] ?? 0), 0);
+  return [point[0] - far * normal[0], point[1] - far * normal[1], point[2] - far * normal[2]];
+}
