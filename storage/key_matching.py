@@ -1,7 +1,7 @@
 """Keys matched against a data set in memory (PS3.4 C.2.2.2); both in the DICOM JSON Model (PS3.18 F.2).
 
 The archive matches in its database. This is for what is looked for among few data sets with any of their
-attributes: worklists.
+attributes: worklists, and procedure steps.
 """
 
 import re
@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from storage.errors import InvalidQuery
+from storage.moments import ends_of, first_of, is_date_or_time, moments_of, read_moment
 from storage.names import name_groups, words
 
 Attributes = Mapping[str, Any]
@@ -26,8 +27,6 @@ _MOST_VALUES = 10_000
 _LONGEST = 1024
 _MOST_WILD = 256
 _MAX_DEPTH = 8
-_TIME = re.compile(r"(\d{2}|\d{4}|\d{6}(?:\.\d{1,6})?)?")
-_DATE = re.compile(r"(\d{4}(?:\d{2}){0,2})?")
 
 
 class Keys:
@@ -77,8 +76,10 @@ class Keys:
         if vr == "PN":
             return _is_name(asked, value) or (self._fuzzy and _has_words(asked, value))
         if vr in {"DA", "TM"}:
-            low, high = _ends(vr, asked)
-            return low <= _first(vr, value) <= high
+            low, high = ends_of(vr, asked)
+            return low <= first_of(vr, value) <= high
+        if vr == "DT":
+            return _is_then(asked, value)
         if vr in _WITH_WILDCARDS and set(asked) & set("*?"):
             return _pattern(asked).match(value) is not None
         return asked == value
@@ -103,18 +104,18 @@ def is_universal(key: Attributes) -> bool:
     return not any(text.strip("*") for text in texts(key))
 
 
-def exact_value(identifier: Attributes, *path: str) -> str | None:
-    """The one value that an attribute must have, to narrow a search by; None for other keys."""
+def exact_values(identifier: Attributes, *path: str) -> list[str] | None:
+    """The values that an attribute must have one of, to narrow a search by; None for other keys."""
     asked = texts(_key(identifier, path))
-    if len(asked) != 1 or asked[0] == _EMPTY or set(asked[0]) & set("*?"):
+    if not asked or asked == [_EMPTY] or any(set(each) & set("*?") for each in asked):
         return None
-    return asked[0]
+    return asked
 
 
 def date_range(identifier: Attributes, *path: str) -> tuple[str, str]:
     """The first and the last date that match, as far as the key says."""
     asked = texts(_key(identifier, path))
-    ends = [] if _EMPTY in asked else [_ends("DA", each) for each in asked if each.strip("*")]
+    ends = [] if _EMPTY in asked else [ends_of("DA", each) for each in asked if each.strip("*")]
     return min((low for low, _ in ends), default=""), max((high for _, high in ends), default="9" * 8)
 
 
@@ -142,11 +143,18 @@ def _check(keys: Attributes, depth: int) -> None:
 def _check_text(tag: str, vr: str, text: str) -> None:
     if len(text) > _LONGEST or (len(text) > _MOST_WILD and set(text) & set("*?")):
         raise InvalidQuery(f"{tag}: a key of {len(text)} characters")
-    if vr in {"DA", "TM"} and text != _EMPTY and text.strip("*"):
-        form = _DATE if vr == "DA" else _TIME
-        low, _, high = _plain(vr, text).partition("-")
-        if not all(form.fullmatch(end.strip()) for end in (low, high)):
-            raise InvalidQuery(f"{tag}: {text[:64]!r} is neither a value nor a range")
+    if text != _EMPTY and text.strip("*") and not _is_readable(vr, text):
+        raise InvalidQuery(f"{tag}: {text[:64]!r} is neither a value nor a range of VR {vr}")
+
+
+def _is_readable(vr: str, text: str) -> bool:
+    if vr != "DT":
+        return vr not in {"DA", "TM"} or is_date_or_time(vr, text)
+    try:
+        moments_of(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _is_name(asked: str, value: str) -> bool:
@@ -170,26 +178,14 @@ def _pattern(asked: str) -> re.Pattern[str]:
     return re.compile(translate(asked.replace("[", "[[]")))
 
 
-def _plain(vr: str, text: str) -> str:
-    # ACR-NEMA wrote dates and times with these (PS3.5 6.2, DA and TM).
-    return text.replace("." if vr == "DA" else ":", "")
-
-
-def _first(vr: str, text: str, fill: str = "0") -> str:
-    """The first moment that a date or time means; the last with `fill` 9. Times have 12 digits."""
-    plain = _plain(vr, text)
-    if vr == "DA":
-        return plain.ljust(8, fill)
-    whole, _, fraction = plain.partition(".")
-    return whole.ljust(6, fill) + fraction.ljust(6, fill)
-
-
-def _ends(vr: str, asked: str) -> tuple[str, str]:
-    low, dash, high = (part.strip() for part in _plain(vr, asked).partition("-"))
-    if not dash:
-        # A single time is itself: `0930` is 09:30:00, not all of that minute.
-        return _first(vr, low), _first(vr, low)
-    return (_first(vr, low) if low else ""), (_first(vr, high, "9") if high else "9" * 12)
+def _is_then(asked: str, value: str) -> bool:
+    """The moment is within those asked for; what a data set says need not make sense."""
+    try:
+        at = read_moment(value)[0]
+    except (ValueError, OverflowError):
+        return False
+    low, high = moments_of(asked)
+    return (low is None or low <= at) and (high is None or at <= high)
 
 
 def _is_range(key: Attributes | None) -> bool:
@@ -200,10 +196,10 @@ def _is_range(key: Attributes | None) -> bool:
 def _is_within(keys: Attributes, attributes: Attributes, pair: Moment) -> bool:
     """From the first day at the first time until the last day at the last time."""
     (day_low, day_high), (low, high) = (
-        _ends(vr, texts(keys[tag])[0]) for vr, tag in zip(("DA", "TM"), pair, strict=True)
+        ends_of(vr, texts(keys[tag])[0]) for vr, tag in zip(("DA", "TM"), pair, strict=True)
     )
     days, times = (texts(attributes.get(tag) or {}) for tag in pair)
     if not days:
         return False
-    at = _first("DA", days[0]) + (_first("TM", times[0]) if times else "0" * 12)
+    at = first_of("DA", days[0]) + (first_of("TM", times[0]) if times else "0" * 12)
     return (not day_low or day_low + low.ljust(12, "0") <= at) and at <= day_high[:8] + high

@@ -11,8 +11,8 @@ from inference.tables import step_reports, step_subscriptions
 from inference.ups import data_set as tags
 from inference.ups.data_set import Access, data_set, progress_information
 from inference.ups.elements import Attributes, element, items, sequence
-from inference.ups.matching import matches
 from inference.workitems import Performer, State, WorkItem
+from storage.key_matching import Keys
 from storage.sql.engine import reading, writing
 
 GLOBAL = "1.2.840.10008.5.1.4.34.5"
@@ -89,7 +89,7 @@ def _covers(subscription: RowMapping, item: WorkItem) -> bool:
     suspended: datetime | None = subscription["suspended_at"]
     if suspended is not None and item.created_at > suspended:
         return False
-    return subscription["uid"] == GLOBAL or matches(subscription["keys"], data_set(item, Access()))
+    return subscription["uid"] == GLOBAL or Keys(subscription["keys"]).match(data_set(item, Access()))
 
 
 def report_state(connection: Connection, item: WorkItem, at: datetime) -> None:

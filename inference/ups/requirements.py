@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from inference.ups import data_set as tags
-from inference.ups.elements import Attributes, element, first, items, moment, read_moment, sequence
+from inference.ups.elements import Attributes, element, first, items, moment, sequence
 from inference.ups.replies import (
     FINAL_STATE_NOT_MET,
     INVALID_VALUE,
@@ -17,6 +17,7 @@ from inference.ups.replies import (
 from inference.workitems import Priority, State
 from storage.errors import InvalidInstance
 from storage.instances import checked_uid
+from storage.moments import read_moment
 
 READINESS_VALUES = frozenset({"READY", "UNAVAILABLE", "INCOMPLETE"})
 # Type 1 for whoever creates a step; type 2 may be empty, and those that are missing are taken as that.

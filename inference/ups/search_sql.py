@@ -10,9 +10,9 @@ from inference.tables import work_items
 from inference.ups import data_set as tags
 from inference.ups.data_set import Access, data_set
 from inference.ups.elements import Attributes, items
-from inference.ups.matching import exact_values, keys_of, matches
 from inference.workitem_rows import COLUMNS, fetch_inputs, item_of
 from inference.workitems import Priority, WorkItem
+from storage.key_matching import Keys, exact_values
 
 MAX_LIMIT = 1_000
 """Answers to one search."""
@@ -38,18 +38,18 @@ def find_steps(
 
     The instances of the Input Information Sequence are in it where the identifier asks for them.
     """
-    keys = keys_of(identifier)
+    keys = Keys(identifier)
     most = min(limit if limit is not None else MAX_LIMIT, MAX_LIMIT)
     asked = items(identifier, tags.INPUT)
     whole = tags.INPUT in identifier and (not asked or not asked[0] or _REFERENCED in asked[0])
     answers: list[Attributes] = []
     passed = 0
-    for read, item in enumerate(_items(connection, _narrowed(keys))):
+    for read, item in enumerate(_items(connection, _narrowed(identifier))):
         if read >= _MOST_READ:
             return Found(tuple(answers), more=True)
         inputs = fetch_inputs(connection, item.uid) if whole and item.model.name else None
         found = data_set(item, access, inputs)
-        if not matches(keys, found):
+        if not keys.match(found):
             continue
         passed += 1
         if passed <= offset:
@@ -70,10 +70,10 @@ def _items(connection: Connection, query: Select[Any]) -> Iterator[WorkItem]:
         start += _BATCH
 
 
-def _narrowed(keys: Attributes) -> Select[Any]:
+def _narrowed(identifier: Attributes) -> Select[Any]:
     row = work_items.c
     query: Select[Any] = select(*COLUMNS).order_by(row.priority, row.due_at, row.uid)
-    priorities = exact_values(keys, tags.PRIORITY)
+    priorities = exact_values(identifier, tags.PRIORITY)
     if priorities is not None:
         known = [int(Priority[each]) for each in priorities if each in Priority.__members__]
         query = query.where(row.priority.in_(known))
@@ -83,7 +83,7 @@ def _narrowed(keys: Attributes) -> Select[Any]:
         (tags.PATIENT_ID, row.patient_id),
         (tags.STUDY, row.study_uid),
     ):
-        values = exact_values(keys, tag)
+        values = exact_values(identifier, tag)
         if values is not None:
             query = query.where(column.in_(values))
     return query

@@ -14,7 +14,7 @@ from inference.uids import uid_from
 from inference.ups import data_set as tags
 from inference.ups import replies
 from inference.ups.data_set import Access, data_set
-from inference.ups.elements import Attributes, first, items, read_moment
+from inference.ups.elements import Attributes, first, items
 from inference.ups.replies import Refused, Reply, unknown
 from inference.ups.reports_sql import (
     SqlReports,
@@ -39,6 +39,7 @@ from inference.workitems_sql import cancelled, ended, utc_now, withdraw
 from storage.archive import Archive
 from storage.errors import InvalidInstance, UnknownInstance
 from storage.instances import StoredInstance, checked_uid
+from storage.moments import read_moment
 from storage.sql.engine import reading, writing
 
 MAX_BYTES = 16 << 20

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine, and_, delete, insert, literal, select
 from inference.tables import step_reports, step_subscriptions, work_items
 from inference.ups.data_set import READINESS, STATE, Access, data_set
 from inference.ups.elements import Attributes, element
-from inference.ups.matching import keys_of, matches
 from inference.ups.replies import (
     INVALID_VALUE,
     MISSING_VALUE,
@@ -22,6 +21,7 @@ from inference.ups.reports_sql import FILTERED, GLOBAL, STATE_REPORT, state_info
 from inference.workitem_rows import COLUMNS, fetch, item_of
 from inference.workitems import UnknownWorkItem
 from storage.errors import InvalidQuery
+from storage.key_matching import Keys
 from storage.sql.engine import writing
 
 _MAX_AET = 16
@@ -115,8 +115,9 @@ class SqlSubscriptions:
     def _report_all(self, connection: Connection, channel: str, aet: str, keys: Attributes) -> None:
         """CC.2.4.3: with a lock, the state of every step there is."""
         if keys:
+            wanted = Keys(keys)
             for found in connection.execute(select(*COLUMNS)).mappings().all():
-                if matches(keys, data_set(item_of(found), self._access)):
+                if wanted.match(data_set(item_of(found), self._access)):
                     self._report_one(connection, found["uid"], channel, aet)
             return
         row = work_items.c
@@ -141,13 +142,13 @@ def _checked_aet(aet: str) -> str:
 
 
 def _checked_keys(keys: Attributes | None) -> Attributes:
+    if not keys:
+        raise Refused(MISSING_VALUE, "a filtered subscription needs keys to match")
     try:
-        checked = keys_of(keys or {})
+        Keys(keys)
     except InvalidQuery as error:
         raise Refused(INVALID_VALUE, str(error)) from error
-    if not checked:
-        raise Refused(MISSING_VALUE, "a filtered subscription needs keys to match")
-    return checked
+    return keys
 
 
 def _put(connection: Connection, key: dict[str, Any], values: dict[str, Any]) -> None:

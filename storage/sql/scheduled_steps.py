@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from storage.key_matching import Keys, date_range, exact_value, is_universal, texts
+from storage.key_matching import Keys, date_range, exact_values, is_universal, texts
 from storage.sql.engine import reading, writing
 from storage.sql.workflow_tables import scheduled_steps
 from storage.worklist import (
@@ -134,9 +134,9 @@ def _narrowed(identifier: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         ((STEPS, STEP_ID), _ROW.step_id),
     )
     for path, column in columns:
-        value = exact_value(identifier, *path)
-        if value is not None:
-            conditions.append(column == value)
+        values = exact_values(identifier, *path)
+        if values is not None:
+            conditions.append(column.in_(values))
     items = (identifier.get(STEPS) or {}).get("Value") or [None]
     if is_universal((items[0] or {}).get(STATUS) or {"vr": "CS"}):
         conditions.append(_ROW.state.not_in(sorted(OVER)))
