@@ -31,6 +31,9 @@ export interface Study {
   reasons: string[];
   labels: Label[];
   flagged: boolean;
+  review: 'open' | 'judged' | 'signed' | 'nothing';
+  to_judge: number;
+  judged: number;
   priors: number;
 }
 
@@ -41,7 +44,7 @@ interface Page {
 }
 
 export const FILTERS = [
-  'patient', 'patient_id', 'accession', 'first_date', 'last_date', 'modality', 'finding', 'state',
+  'patient', 'patient_id', 'accession', 'first_date', 'last_date', 'modality', 'finding', 'state', 'review',
 ] as const;
 export type Filter = (typeof FILTERS)[number];
 

@@ -14,6 +14,13 @@ const STATES = [
   ['no model', 'No model'],
 ] as const;
 
+const REVIEWS = [
+  ['open', 'To judge'],
+  ['judged', 'Judged, not signed'],
+  ['signed', 'Signed'],
+  ['nothing', 'Nothing to judge'],
+] as const;
+
 export function Filters() {
   const [labels, setLabels] = useState<Label[]>([]);
   const [open, setOpen] = useState(() => [...filters.value].some(([name, value]) => name !== 'patient' && value));
@@ -42,6 +49,7 @@ export function Filters() {
         <Choice name="modality" label="Modality" options={MODALITIES.map((each) => [each, each] as const)} />
         <Choice name="finding" label="Finding" options={labels.map((each) => [each.value, each.meaning] as const)} />
         <Choice name="state" label="Models" options={STATES} />
+        <Choice name="review" label="Review" options={REVIEWS} />
       </div>
     </form>
   );

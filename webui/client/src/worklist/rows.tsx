@@ -28,6 +28,7 @@ export function Row({ study, index }: { study: Study; index: number }) {
     <tr class={`study state-${study.state.replace(' ', '-')}`}>
       <td class="ai">
         <StateMark study={study} />
+        <span class="quiet">{reviewText(study)}</span>
       </td>
       <td class="who">
         <a class="open" href={`/studies/${study.uid}`} data-row={index}>
@@ -55,6 +56,11 @@ export function Row({ study, index }: { study: Study; index: number }) {
       </td>
     </tr>
   );
+}
+
+function reviewText({ review, judged, to_judge }: Study): string {
+  if (review === 'open') return judged ? `${judged} of ${to_judge} judged` : `${to_judge} to judge`;
+  return review === 'judged' ? 'To sign' : review === 'signed' ? '✓ Signed' : '';
 }
 
 function StateMark({ study }: { study: Study }) {
