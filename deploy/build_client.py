@@ -50,7 +50,7 @@ class Client:
         """What package-lock.json names, unless it was installed since the lock changed."""
         done, lock = self.sources / "node_modules" / ".package-lock.json", self.sources / "package-lock.json"
         if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
-            self._run(_npm(), "ci", "--no-audit", "--no-fund", "--loglevel=error")
+            self._run(_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
     def _run(self, *command: str | Path) -> None:
         done = subprocess.run(  # noqa: S603 - our own scripts, no shell
