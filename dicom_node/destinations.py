@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dicom_node import subject
 from dicom_node.peers import Peer
 from dicom_node.requestor import AssociationFailed, Proposal, Requestor
+from dicom_node.scu import Remote
 from dicom_node.tls import Credentials, client_context
 
 
@@ -42,6 +43,10 @@ class Destinations:
             subject=subject.parsed(peer.certificate) if peer.tls and peer.certificate else None,
             timeout=timeout,
         )
+
+    def remote(self, peer: Peer, timeout: float) -> Remote:
+        """The peer as who is asked something. Raises `AssociationFailed`."""
+        return Remote(peer.host, peer.port, peer.aet, self._aet, timeout, self._tls(peer))
 
     def _tls(self, peer: Peer) -> ssl.SSLContext | None:
         if not peer.tls:

@@ -17,7 +17,7 @@ from dicom_node.find import WrongLevel, level_of
 from dicom_node.identifier import Attributes
 from dicom_node.peers import Peer
 from dicom_node.request import Request
-from dicom_node.requestor import MAX_CONTEXTS, AssociationFailed, Proposal, Requestor
+from dicom_node.requestor import AssociationFailed, Proposal, Requestor
 from dicom_node.status import (
     CANCELLED,
     CANNOT_UNDERSTAND,
@@ -31,7 +31,7 @@ from dicom_node.status import (
     UNABLE_TO_PERFORM_SUBOPERATIONS,
     Answer,
 )
-from dicom_node.suboperations import Tally, Unsendable, data_set, form, forms, reason, select
+from dicom_node.suboperations import Tally, Unsendable, associations, data_set, form, reason, select
 from storage.archive import Archive
 from storage.errors import StorageError
 from storage.instances import StoredInstance
@@ -148,22 +148,16 @@ class Retrieval:
     def _associations(
         self, request: Request, peer: Peer, instances: Sequence[StoredInstance]
     ) -> list[_Group]:
-        """Associations with as many presentation contexts as each can have, mostly one."""
         originator = Originator(self._channel.peer, request.message_id)
 
         def opened(proposals: Sequence[Proposal]) -> _Peer:
             association = self._destinations.connect(peer, proposals, self._channel.timeout)
             return _Peer(association, originator, request.priority)
 
-        groups, proposals = [], list[Proposal]()
-        for of_class in [*forms(instances, peer.transfer_syntaxes), []]:
-            if proposals and (not of_class or len(proposals) + len(of_class) > MAX_CONTEXTS):
-                classes = {sop_class for sop_class, _ in proposals}
-                some = [each for each in instances if each.sop_class in classes]
-                groups.append(_Group(some, partial(opened, proposals)))
-                proposals = []
-            proposals = proposals + of_class
-        return groups
+        return [
+            _Group(some, partial(opened, proposals))
+            for proposals, some in associations(instances, peer.transfer_syntaxes)
+        ]
 
     def _serve(
         self,

@@ -10,7 +10,7 @@ from typing import Protocol
 from dicom_node.command import Counts
 from dicom_node.contexts import QueryLevel
 from dicom_node.identifier import Identifier
-from dicom_node.requestor import Proposal
+from dicom_node.requestor import MAX_CONTEXTS, Proposal
 from dicom_node.status import SUCCESS, Answer
 from storage.archive import Archive
 from storage.errors import InvalidInstance, InvalidQuery, StorageError, UnknownInstance
@@ -164,6 +164,24 @@ def _allowed(stored: Iterable[str], allowed: Sequence[str] | None) -> Iterable[s
     made = dict.fromkeys(each for each in (*stored, *NATIVE, *LOSSLESS) if each in allowed)
     # Something has to be proposed, that it may be refused.
     return made or allowed[:1]
+
+
+def associations(
+    instances: Sequence[StoredInstance], allowed: Sequence[str] | None = None
+) -> Iterator[tuple[list[Proposal], list[StoredInstance]]]:
+    """What to propose and then to send: associations with as many contexts as each can have, mostly one.
+
+    Args:
+        instances: what is to be sent.
+        allowed: transfer syntaxes that the peer is to be sent; None for no limit.
+    """
+    proposals = list[Proposal]()
+    for of_class in [*forms(instances, allowed), []]:
+        if proposals and (not of_class or len(proposals) + len(of_class) > MAX_CONTEXTS):
+            classes = {sop_class for sop_class, _ in proposals}
+            yield proposals, [each for each in instances if each.sop_class in classes]
+            proposals = []
+        proposals = proposals + of_class
 
 
 @contextmanager

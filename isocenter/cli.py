@@ -21,6 +21,7 @@ COMMANDS = {
     "web": "isocenter.commands.run",
     "worker": "isocenter.commands.run",
     "scheduler": "isocenter.commands.run",
+    "router": "isocenter.commands.run",
     "demo": "isocenter.commands.demo",
     "send": "isocenter.commands.exchange",
     "import": "isocenter.commands.exchange",

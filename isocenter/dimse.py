@@ -43,8 +43,8 @@ def node_for(services: Services) -> Node:
         services=normalized_services(services),
         worklists=worklists(services),
         patient_study_only=node.patient_study_only,
-        tls=_listening_tls(node.tls) if node.tls else None,
-        outgoing_tls=_credentials(node.tls) if node.tls else None,
+        tls=_listening_tls(node, node.tls) if node.tls else None,
+        outgoing_tls=credentials_of(node),
         identities=identities_of(node.identity),
         max_pdu=node.max_pdu,
         timeouts=Timeouts(node.artim_seconds, node.idle_seconds, node.dimse_seconds),
@@ -80,13 +80,15 @@ def identities_of(identity: NodeIdentity) -> Identities:
     return Identities(users, tokens, identity.required)
 
 
-def _credentials(tls: NodeTls) -> Credentials:
-    return Credentials(tls.certificate, tls.key, tls.ca)
+def credentials_of(node: NodeSettings) -> Credentials:
+    """What peers with TLS are shown and believed by."""
+    tls = node.tls
+    return Credentials(tls.certificate, tls.key, tls.ca) if tls else Credentials()
 
 
-def _listening_tls(tls: NodeTls) -> ssl.SSLContext:
+def _listening_tls(node: NodeSettings, tls: NodeTls) -> ssl.SSLContext:
     try:
-        return server_context(_credentials(tls), clients=_CLIENTS[tls.client_certificates])
+        return server_context(credentials_of(node), clients=_CLIENTS[tls.client_certificates])
     except OSError as error:
         raise SettingsError(f"node.tls: certificate, key or ca cannot be used: {error}") from error
 

@@ -24,6 +24,7 @@ from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.model_cards import floors_of
+from isocenter.routing.queue_sql import SqlShipments
 from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
 from models.runtime import Runtime
@@ -69,6 +70,7 @@ class Services:
     history: SqlReviews
     quality: SqlQuality
     worklist: SqlWorklist
+    shipments: SqlShipments
     performed: SqlPerformedSteps
 
     def orders(self) -> Orders:
@@ -183,6 +185,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 quality=SqlQuality(engine),
                 signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
                 worklist=SqlWorklist(engine),
+                shipments=SqlShipments(engine),
                 performed=SqlPerformedSteps(engine),
             )
     finally:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from isocenter.node_settings import NodeSettings
+from isocenter.routing.settings import DestinationSettings, RouteSettings, RoutingSettings, check_routing
 from isocenter.section import Port, Section
 
 PREFIX = "ISOCENTER_"
@@ -146,6 +147,9 @@ class Settings(Section):
     inference: InferenceSettings = InferenceSettings()
     commitment: CommitmentSettings = CommitmentSettings()
     reviews: ReviewSettings = ReviewSettings()
+    destinations: tuple[DestinationSettings, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
+    routing: RoutingSettings = RoutingSettings()
 
     @model_validator(mode="after")
     def _safe_by_default(self) -> Self:
@@ -157,6 +161,11 @@ class Settings(Section):
                     f"{key} = {host!r} listens beyond this machine without TLS and authentication; "
                     "set insecure = true (ISOCENTER_INSECURE=1) if the network is trusted"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> Self:
+        check_routing(self.destinations, self.routes, {peer.aet for peer in self.node.peers if peer.host})
         return self
 
     @property

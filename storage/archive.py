@@ -212,6 +212,10 @@ class Archive:
         """
         return self._index.events(after, limit)
 
+    def last_cursor(self) -> str:
+        """The cursor behind all events so far: from it on, `events` gives what is still to happen."""
+        return self._index.last_cursor()
+
     def refusals(self, limit: int = 1000, study: str | None = None) -> list[Quarantined]:
         """What was refused, latest first; of one study, or of all."""
         return self._index.refusals(limit, study)

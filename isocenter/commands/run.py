@@ -20,9 +20,11 @@ _supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop
 
 def parts_of(settings: Settings) -> tuple[str, ...]:
     """The processes of one machine; with `memory://` the worker plans its own work."""
+    router = ("router",) if settings.destinations else ()
     if not settings.inference.enabled:
-        return ("node", "web")
-    return ("node", "web", "worker") if in_process(settings) else ("node", "web", "worker", "scheduler")
+        return ("node", "web", *router)
+    planner = () if in_process(settings) else ("scheduler",)
+    return ("node", "web", "worker", *planner, *router)
 
 
 def in_process(settings: Settings) -> bool:
@@ -156,3 +158,22 @@ def scheduler(settings: Settings, *, supervised: bool) -> None:
         say_ready(scheduler="yes")
         hint = hinter(celery_app(settings.broker.url))
         Scheduler(services.triggers(), services.work, hint, services.upkeep).run(stopped)
+
+
+@click.command()
+@with_settings()
+@_supervised
+def router(settings: Settings, *, supervised: bool) -> None:
+    """Run the router: sends what the rules choose to their destinations.
+
+    Several may run; each shipment is sent by one of them.
+    """
+    from isocenter.routing.build import router_for  # noqa: PLC0415
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    with until_stopped() as stopped, open_services(settings) as services:
+        if supervised:
+            stop_with_supervisor()
+        sending = router_for(services, stopped)
+        say_ready(router="yes")
+        sending.run()

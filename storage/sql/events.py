@@ -69,6 +69,15 @@ def read(connection: Connection, after: str | None, limit: int) -> list[Event]:
     return [_event(row) for row in connection.execute(query)]
 
 
+def last_cursor(connection: Connection) -> str:
+    """Behind everything that `read` would give now; later events all follow."""
+    query = select(events.c.xid, events.c.id).order_by(events.c.xid.desc(), events.c.id.desc()).limit(1)
+    if connection.dialect.name == "postgresql":
+        query = query.where(events.c.xid < _OLDEST_RUNNING)
+    last = connection.execute(query).first()
+    return f"{last.xid}.{last.id}" if last else "0.0"
+
+
 def _position(cursor: str) -> tuple[int, int]:
     found = _CURSOR.fullmatch(cursor)
     if not found:

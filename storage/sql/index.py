@@ -107,6 +107,11 @@ class SqlIndex:
         with reading(self._engine) as connection:
             return events.read(connection, after, limit)
 
+    def last_cursor(self) -> str:
+        """Behind the last event that is final."""
+        with reading(self._engine) as connection:
+            return events.last_cursor(connection)
+
     def skip_event_numbers(self) -> None:
         """Number later events as if some had been lost: who has seen those misses none of the new ones."""
         with writing(self._engine) as connection:

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from isocenter.migrations import current, is_current, upgrade
+from isocenter.routing.tables import metadata as queues
 from storage.errors import StorageDown
 from storage.sql.engine import connect, writing
 from storage.sql.workflow_tables import metadata  # the same, with all tables of `storage` in it
@@ -33,6 +34,14 @@ def test_tables_are_those_of_the_code(engine: Engine):
         )
         assert compare_metadata(context, metadata) == []
         assert metadata.tables.keys() <= set(inspect(connection).get_table_names())
+
+
+def test_tables_of_the_queues_are_those_of_the_code(engine: Engine):
+    with engine.connect() as connection:
+        ours = queues.tables
+        options = {"include_object": lambda _, name, kind, *rest: kind != "table" or name in ours}
+        context = MigrationContext.configure(connection, opts=options | {"compare_type": True})
+        assert compare_metadata(context, queues) == []
 
 
 def test_upgrade_again_is_harmless(engine: Engine):

@@ -1,0 +1,76 @@
+"""Reads what happened to the archive, and queues what the rules ask for."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from isocenter.routing.queue_sql import SqlShipments
+from isocenter.routing.rules import Identity, Rule
+from isocenter.routing.shipments import Chosen
+from storage.archive import Archive
+from storage.errors import UnknownInstance
+from storage.events import Event
+
+log = logging.getLogger(__name__)
+
+_EVENTS_AT_ONCE = 500
+
+
+class Planner:
+    """Turns events into shipments; what it knows is in the database, and any number of them may run."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        queue: SqlShipments,
+        rules: Sequence[Rule],
+        identities: Mapping[str, Identity],
+        *,
+        settle: timedelta,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            archive: whose events are read.
+            queue: where shipments wait.
+            rules: that choose.
+            identities: of the destinations, by name: nothing is sent back to where it came from.
+            settle: how long a new shipment waits for more of its study.
+        """
+        self._archive = archive
+        self._queue = queue
+        self._rules = rules
+        self._identities = identities
+        self._settle = settle
+
+    def begin(self) -> None:
+        """From now on events are read; what was stored before the first time is not sent."""
+        if self._queue.cursor() is None:
+            self._queue.begin(self._archive.last_cursor())
+
+    def poll(self, now: datetime) -> bool:
+        """Queue what is new; whether there may be more. Raises `StorageDown`: poll again."""
+        before = self._queue.cursor()
+        events = self._archive.events(before, _EVENTS_AT_ONCE) if before else []
+        if not before or not events:
+            return False
+        chosen = [each for event in events for each in self._chosen(event)]
+        self._queue.add(before, events[-1].cursor, chosen, now, self._settle)
+        return len(events) == _EVENTS_AT_ONCE
+
+    def _chosen(self, event: Event) -> Iterator[Chosen]:
+        rules = [rule for rule in self._rules if rule.is_about(event)]
+        if not rules or event.sop is None:
+            return
+        try:
+            instance = self._archive.instance(event.sop)
+            header = json.loads(next(self._archive.headers([instance])))
+        except UnknownInstance:
+            return  # deleted since
+        by_destination = {name: rule.name for rule in rules if rule.matches(header) for name in rule.to}
+        for name, rule in by_destination.items():
+            if self._identities[name].brought(event.origin):
+                log.debug("%s is not sent back to %s", event.sop, name)
+            else:
+                yield Chosen(name, rule, event.study, event.sop)

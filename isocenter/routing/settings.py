@@ -1,0 +1,145 @@
+"""The settings of sending: sections [[destinations]], [[routes]] and [routing]."""
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from isocenter.routing.windows import Window
+from isocenter.section import AETitle, Port, Section
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+When = Literal["stored", "ai-result", "review-signed"]
+Pattern = Annotated[str, StringConstraints(max_length=256)]
+_URL = re.compile(r"https?://[^\s?#]+")
+_HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+class DestinationSettings(Section):
+    """A place that instances are sent to: a peer (C-STORE) or a DICOMweb service (STOW-RS)."""
+
+    name: Name
+    peer: AETitle | None = None
+    """AE title of one of [[node.peers]], which has a host."""
+    url: str = ""
+    """Root of a DICOMweb service, below which `/studies` is."""
+    token: SecretStr | None = None
+    """Bearer token for the service."""
+    user: str = ""
+    password: SecretStr | None = None
+    """Basic authentication for the service."""
+    certificate: Path | None = None
+    """Our client certificate for the service and those that lead to its authority, PEM."""
+    key: Path | None = None
+    ca: Path | None = None
+    """Certificates of the authorities of the service's certificate; None: those of the system."""
+    transfer_syntaxes: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """UIDs of those that it is sent; None means as stored, and for a peer what its entry says."""
+    parallel: int = Field(default=1, ge=1, le=16)
+    """Associations or requests at a time."""
+    max_megabytes_per_second: float | None = Field(default=None, gt=0)
+    hours: tuple[str, ...] = ()
+    """When it may be sent to, local time, e.g. `19:00-06:30`; empty: always."""
+    timeout_seconds: float = Field(default=60, gt=0)
+    """How long it may take for each answer."""
+    max_attempts: int = Field(default=20, ge=1)
+    """Tries without progress before a shipment is parked."""
+    commitment: bool = False
+    """After sending, ask the peer for storage commitment; what it does not commit is sent again."""
+    commitment_port: Port | None = None
+    """Port where the peer may answer on an association of its own; None: it answers on ours."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if value and not _URL.fullmatch(value):
+            raise ValueError("is not an http:// or https:// URL")
+        return value.rstrip("/")
+
+    @field_validator("hours")
+    @classmethod
+    def _are_hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if not _HOURS.fullmatch(each):
+                raise ValueError(f"{each!r} is not of the form HH:MM-HH:MM")
+        return value
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        if bool(self.peer) == bool(self.url):
+            raise ValueError(f"destination {self.name} needs either `peer` or `url`")
+        web = (self.token, self.user, self.password, self.certificate, self.key, self.ca)
+        if self.peer and any(web):
+            raise ValueError(
+                f"destination {self.name} is a peer: [node.tls] and its entry say how to come to it"
+            )
+        if self.url and self.commitment:
+            raise ValueError(f"destination {self.name}: storage commitment is asked of peers only")
+        if self.token and (self.user or self.password):
+            raise ValueError(f"destination {self.name} has a token and a user")
+        return self
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """`hours`, read."""
+        found = (_HOURS.fullmatch(each) for each in self.hours)
+        numbers = ([int(each) for each in match.groups()] for match in found if match)
+        return tuple(Window(time(a, b), time(c, d)) for a, b, c, d in numbers)
+
+
+class RouteSettings(Section):
+    """A rule: which instances go where."""
+
+    name: Name
+    when: tuple[When, ...] = ("stored",)
+    """What happened: `stored` from outside, `ai-result`, `review-signed`."""
+    source: tuple[str, ...] = ()
+    """AE titles, or user agents of STOW-RS, that it came from, with * and ?; empty: any."""
+    match: dict[str, tuple[Pattern, ...] | Pattern] = Field(default_factory=dict)
+    """Values by keyword, with * and ?, case ignored; all keywords must match, one value of each."""
+    to: tuple[Name, ...] = Field(min_length=1)
+
+    @field_validator("match")
+    @classmethod
+    def _are_keywords(cls, value: dict[str, tuple[str, ...] | str]) -> dict[str, tuple[str, ...] | str]:
+        from pydicom.datadict import tag_for_keyword  # noqa: PLC0415 - few have rules
+
+        for keyword in value:
+            if tag_for_keyword(keyword) is None:
+                raise ValueError(f"{keyword} is no attribute of the standard")
+        return value
+
+
+class RoutingSettings(Section):
+    """How the queues are worked off."""
+
+    settle_seconds: float = Field(default=2, ge=0)
+    """What of a study arrives within this time goes out together."""
+    lease_seconds: float = Field(default=60, gt=1)
+    """A router that is silent for this long has lost its shipment to another."""
+    keep_days: float = Field(default=7, ge=0)
+    """How long shipments that were sent are listed."""
+
+
+def check_routing(
+    destinations: Sequence[DestinationSettings], routes: Sequence[RouteSettings], peers: Collection[str]
+) -> None:
+    """Raise `ValueError` for names that are used twice or lead nowhere; `peers` are those with a host."""
+    for kind, named in (("destinations", destinations), ("routes", routes)):
+        names = [each.name for each in named]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"{kind}: there are two called {twice}")
+    known = {each.name for each in destinations}
+    for route in routes:
+        for name in route.to:
+            if name not in known:
+                raise ValueError(f"routes: {route.name}: {name} is none of [[destinations]]")
+    for each in destinations:
+        if each.peer and each.peer not in peers:
+            raise ValueError(
+                f"destinations: {each.name}: {each.peer} is none of [[node.peers]] that has a host"
+            )
