@@ -104,6 +104,7 @@ class SqlWorkItems:
         self,
         *,
         states: Sequence[State] = (),
+        outcome: Outcome | None = None,
         study: str | None = None,
         series: str | None = None,
         model: str | None = None,
@@ -115,7 +116,8 @@ class SqlWorkItems:
         query: Select[Any] = select(*COLUMNS).order_by(row.created_at.desc(), row.uid)
         if states:
             query = query.where(row.state.in_([state.value for state in states]))
-        for column, wanted in ((row.study_uid, study), (row.series_uid, series), (row.model, model)):
+        asked = ((row.outcome, outcome), (row.study_uid, study), (row.series_uid, series), (row.model, model))
+        for column, wanted in asked:
             if wanted is not None:
                 query = query.where(column == wanted)
         with reading(self._engine) as connection:

@@ -19,14 +19,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dicomweb.overlay import overlay_router
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
 from dicomweb.ups import workitems_router
+from isocenter.disks import disks_of
 from isocenter.metrics import registry_for
-from isocenter.model_cards import model_cards
+from isocenter.model_cards import deciding, model_cards
 from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
 from storage.errors import StorageError
 from webui.api.errors import add_review_errors
 from webui.api.modality_worklist import modality_worklist_router
 from webui.api.models import models_router
+from webui.api.operations import operations_router
 from webui.api.quality import quality_router
 from webui.api.reviewer import Identify
 from webui.api.reviews import reviews_router
@@ -50,7 +52,7 @@ SECURITY_HEADERS = {
 }
 DESCRIPTION = """DICOMweb (PS3.18) on a DICOM archive that runs AI models on what arrives.
 
-DICOMweb root: `/dicom-web`; WADO-URI: `/wado`; reviews and modality worklist: `/api`;
+DICOMweb root: `/dicom-web`; WADO-URI: `/wado`; reviews, work, operations and modality worklist: `/api`;
 health: `/healthz`, `/readyz`; metrics: `/metrics`."""
 
 
@@ -79,7 +81,14 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(overlay_router(services.archive))
     identify = Identify(settings.web.user_header)
     app.include_router(reviews_router(services.reviews, services.signing, identify), prefix="/api")
-    app.include_router(models_router(lambda: model_cards(services.catalog)), prefix="/api")
+    models = models_router(
+        lambda: model_cards(services.catalog),
+        deciding(services.catalog, services.decisions),
+        identify,
+    )
+    app.include_router(models, prefix="/api")
+    operations = operations_router(services.archive, lambda: disks_of(settings), version("isocenter"))
+    app.include_router(operations, prefix="/api")
     app.include_router(quality_router(services.quality), prefix="/api")
     app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")
     app.include_router(work_router(services.work, services.steps, services.orders()), prefix="/api")

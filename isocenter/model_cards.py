@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from inference.governance import Decisions, GovernedModels
+from inference.governance import Decisions, GovernedModels, Standing
+from inference.governance_sql import SqlDecisions
 from inference.quality import Floor
 from models.card import Card
 from models.schema.outputs import BoxesOutput, PointsOutput, ScoresOutput
-from webui.api.models import ModelCard
+from webui.api.models import Decide, ModelCard
 
 
 def model_cards(models: GovernedModels) -> list[ModelCard]:
@@ -15,6 +16,16 @@ def model_cards(models: GovernedModels) -> list[ModelCard]:
     return [
         _shown(running.get(card.name, card), models.why_stopped(card.name)) for card in models.catalog.cards()
     ]
+
+
+def deciding(models: GovernedModels, decisions: SqlDecisions) -> Decide:
+    """What lets a model run from now on, or stops it, in the version that was chosen last."""
+
+    def decide(name: str, standing: Standing, by: str, reason: str) -> None:
+        chosen = models.chosen(name, decisions.latest().get(name))
+        decisions.record(name, standing, by=by, version=chosen.version if chosen else None, reason=reason)
+
+    return decide
 
 
 def floors_of(models: GovernedModels, decisions: Decisions) -> list[Floor]:

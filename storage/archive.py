@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import BinaryIO, TypeVar
 
@@ -18,6 +18,7 @@ from storage.ports import Blobs
 from storage.refusals import Quarantined
 from storage.replay import replay
 from storage.search import Page, Query
+from storage.senders import Senders
 from storage.spool import Spool
 from storage.sql.index import SqlIndex
 from storage.sql.packing import unpack
@@ -235,6 +236,14 @@ class Archive:
     def counts(self) -> dict[str, int]:
         """How many studies, series and instances are stored, by level; reads whole tables."""
         return self._index.counts()
+
+    def size(self) -> int:
+        """Bytes of all instances, in the versions served; reads a whole table."""
+        return self._index.size()
+
+    def senders(self, now: datetime) -> Senders:
+        """Who sent what in the day before `now`, told from the newest events."""
+        return self._index.senders(now)
 
     def health(self) -> None:
         """Raise `StorageDown`, naming the reason, when something could not be stored or read now."""

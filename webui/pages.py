@@ -36,6 +36,14 @@ def pages_router() -> APIRouter:
     def study_page(study: Annotated[str, Path(description="Study Instance UID")]) -> Response:  # noqa: ARG001 - read in the browser
         return client()
 
+    @router.get("/operations", summary="What arrives, what runs, what failed", responses=_RESPONSES)
+    def operations() -> Response:
+        return client()
+
+    @router.get("/upload", summary="Send files from this browser", responses=_RESPONSES)
+    def upload() -> Response:
+        return client()
+
     @router.get("/docs", summary="This interface, readable")
     def interface(request: Request) -> HTMLResponse:
         return HTMLResponse(templates.get_template("interface.html").render(api=request.app.openapi()))

@@ -14,7 +14,8 @@ from storage.instances import Contents, InstanceKey, Origin, StoredInstance
 from storage.layout import Layout
 from storage.refusals import Quarantined
 from storage.search import Page, Query
-from storage.sql import adding, events, refusals, removing, search, stored, tombstones
+from storage.senders import Senders
+from storage.sql import adding, events, refusals, removing, search, senders, stored, tombstones
 from storage.sql.adding import Added, Burnt, Known, Result
 from storage.sql.engine import reading, settle, writing
 from storage.sql.packing import unpack
@@ -226,6 +227,16 @@ class SqlIndex:
         """How many studies, series and instances (the versions served) there are."""
         with reading(self._engine) as connection:
             return stored.counts(connection)
+
+    def size(self) -> int:
+        """Bytes of all instances, in the versions served."""
+        with reading(self._engine) as connection:
+            return stored.size(connection)
+
+    def senders(self, now: datetime) -> Senders:
+        """Who sent what in the day before `now`."""
+        with reading(self._engine) as connection:
+            return senders.senders(connection, now)
 
     def health(self) -> None:
         with reading(self._engine) as connection:

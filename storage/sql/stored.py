@@ -174,6 +174,11 @@ def blobs_of_study(connection: Connection, study: str) -> set[str]:
     return found
 
 
+def size(connection: Connection) -> int:
+    """Bytes of all instances."""
+    return int(connection.scalar(select(func.sum(instances.c.size))) or 0)
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """How many rows there are at each level."""
     tables = {"study": studies, "series": series, "instance": instances}

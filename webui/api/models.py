@@ -4,9 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, HTTPException, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
 
+from inference.governance import Standing
 from webui.api.documented import problems
+from webui.api.json_route import JsonRoute
+from webui.api.reviewer import Identify, ReviewerBody
+
+_Name = Annotated[str, Path(max_length=64, description="Name of the model")]
+Decide = Callable[[str, Standing, str, str], None]
+"""Takes a model's name, how it stands from now on, who says so, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,24 @@ class ModelCard:
     """Markdown."""
 
 
-def models_router(cards: Callable[[], Sequence[ModelCard]]) -> APIRouter:
-    """`/models`; `cards` gives every model that is there, in the version that runs."""
-    router = APIRouter(tags=["models"])
+class DecisionBody(BaseModel):
+    """Who decides, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reviewer: ReviewerBody | None = None
+    reason: Annotated[str, Field(max_length=1024)] = ""
+
+
+def models_router(cards: Callable[[], Sequence[ModelCard]], decide: Decide, identify: Identify) -> APIRouter:
+    """`/models`.
+
+    Args:
+        cards: gives every model that is there, in the version that runs.
+        decide: lets a model run, or stops it.
+        identify: who decides.
+    """
+    router = APIRouter(tags=["models"], route_class=JsonRoute)
 
     @router.get("/models", summary="The models of this installation", responses=problems())
     def every() -> dict[str, Any]:
@@ -46,10 +69,30 @@ def models_router(cards: Callable[[], Sequence[ModelCard]]) -> APIRouter:
     @router.get(
         "/models/{name}", summary="What a model is for, and what it is not for", responses=problems(400, 404)
     )
-    def one(name: Annotated[str, Path(max_length=64, description="Name of the model")]) -> dict[str, Any]:
-        card = next((each for each in cards() if each.name == name), None)
-        if card is None:
-            raise HTTPException(404, f"no model is called {name}")
-        return asdict(card)
+    def one(name: _Name) -> dict[str, Any]:
+        return asdict(_known(cards(), name))
+
+    def decided(name: str, standing: Standing, body: DecisionBody, request: Request) -> dict[str, Any]:
+        _known(cards(), name)
+        reviewer = identify.reviewer(request, body.reviewer)
+        decide(name, standing, reviewer.id or reviewer.name, body.reason)
+        return asdict(_known(cards(), name))
+
+    refused = problems(400, 401, 403, 404, 413, 415)
+
+    @router.post("/models/{name}/enable", summary="Let a model run on what arrives", responses=refused)
+    def enable(name: _Name, body: DecisionBody, request: Request) -> dict[str, Any]:
+        return decided(name, Standing.ENABLED, body, request)
+
+    @router.post("/models/{name}/disable", summary="Stop a model; its results stay", responses=refused)
+    def disable(name: _Name, body: DecisionBody, request: Request) -> dict[str, Any]:
+        return decided(name, Standing.DISABLED, body, request)
 
     return router
+
+
+def _known(cards: Sequence[ModelCard], name: str) -> ModelCard:
+    card = next((each for each in cards if each.name == name), None)
+    if card is None:
+        raise HTTPException(404, f"no model is called {name}")
+    return card

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from inference.orders import NothingToDo, Ordering, UnknownModel
 from inference.ups.elements import element
 from inference.ups.replies import SUCCESS, UNKNOWN_STEP, Reply
-from inference.workitems import IllegalTransition, Priority, State, UnknownWorkItem, WorkItem
+from inference.workitems import IllegalTransition, Outcome, Priority, State, UnknownWorkItem, WorkItem
 from webui.api.documented import problems
 from webui.api.json_route import JsonRoute
 
@@ -24,6 +24,7 @@ class Work(Protocol):
         self,
         *,
         states: tuple[State, ...] = (),
+        outcome: Outcome | None = None,
         study: str | None = None,
         model: str | None = None,
         limit: int = 100,
@@ -98,14 +99,18 @@ def _add_reading(router: APIRouter, work: Work) -> None:
         "/work", summary="Work items, newest first, and how many are in each state", responses=problems(400)
     )
     def listed(
+        *,
         state: Annotated[list[State] | None, Query(description="Of any of these states")] = None,
+        outcome: Annotated[Outcome | None, Query(description="Of those that ended: how")] = None,
         study: Annotated[str | None, Query(pattern=_UID)] = None,
         model: Annotated[str | None, Query(max_length=64)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     ) -> dict[str, Any]:
         states = tuple(state or ())
-        items = work.list(states=states, study=study, model=model, limit=limit, offset=offset)
+        items = work.list(
+            states=states, outcome=outcome, study=study, model=model, limit=limit, offset=offset
+        )
         counts = {each.value: number for each, number in work.counts().items()}
         return {"counts": counts, "work": [item.as_json() for item in items]}
 

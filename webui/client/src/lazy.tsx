@@ -16,7 +16,7 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
       }, setError);
     }, []);
     if (error) return <Failure error={new Error('A part of this page could not be loaded. Load the page again.')} />;
-    if (!loaded) return <Waiting what="Loading the reader" />;
+    if (!loaded) return <Waiting what="Loading" />;
     const Component = loaded;
     return <Component {...props} />;
   };

@@ -1,14 +1,23 @@
 import './style.css';
-import { render } from 'preact';
+import { type ComponentType, render } from 'preact';
 import { lazy } from './lazy';
 import { address, followLinks } from './route';
 import { Empty } from './states';
 import { WorklistPage } from './worklist/page';
 
 const ReaderPage = lazy(async () => (await import('./reader/page')).ReaderPage);
+const OperationsPage = lazy(async () => (await import('./operations/page')).OperationsPage);
+const UploadPage = lazy(async () => (await import('./upload/page')).UploadPage);
+
+const PAGES: readonly (readonly [string, string, ComponentType])[] = [
+  ['/', 'Worklist', WorklistPage],
+  ['/upload', 'Upload', UploadPage],
+  ['/operations', 'Operations', OperationsPage],
+];
 
 function App() {
   const path = address.value.split('?')[0] ?? '/';
+  const Page = PAGES.find(([to]) => to === path)?.[2] ?? NoPage;
   const study = /^\/studies\/([0-9.]+)$/.exec(path)?.[1];
   return (
     <>
@@ -20,14 +29,16 @@ function App() {
           <img src="/static/icon.svg" alt="" width="22" height="22" /> Isocenter
         </a>
         <nav aria-label="Pages">
-          <a href="/" aria-current={path === '/' ? 'page' : undefined}>
-            Worklist
-          </a>
+          {PAGES.map(([to, name]) => (
+            <a key={to} href={to} aria-current={path === to ? 'page' : undefined}>
+              {name}
+            </a>
+          ))}
           <a href="/docs">Interface</a>
         </nav>
       </header>
       <main id="main" tabIndex={-1} class={study ? 'reading' : ''}>
-        {study ? <ReaderPage key={study} study={study} /> : path === '/' ? <WorklistPage /> : <NoPage />}
+        {study ? <ReaderPage key={study} study={study} /> : <Page />}
       </main>
     </>
   );

@@ -23,5 +23,5 @@ export function followLinks(event: MouseEvent): void {
 }
 
 function isOurs(path: string): boolean {
-  return path === '/' || /^\/studies\/[0-9.]+$/.test(path);
+  return ['/', '/upload', '/operations'].includes(path) || /^\/studies\/[0-9.]+$/.test(path);
 }

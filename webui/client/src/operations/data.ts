@@ -1,0 +1,137 @@
+/** What the operations page shows, asked again while it is looked at. */
+import { signal, type Signal } from '@preact/signals';
+import { getJson, Problem } from '../http';
+
+export interface Sender {
+  protocol: string;
+  peer: string;
+  address: string;
+  last_at: string;
+  last_hour: number;
+  last_day: number;
+  /** Instances in each of the last 24 hours, the latest first. */
+  hours: number[];
+}
+
+export interface Refusal {
+  protocol: string;
+  peer: string;
+  address: string;
+  reason: string;
+  sop: string;
+  study: string;
+  kept: boolean;
+  times: number;
+  last_at: string;
+}
+
+export interface Operations {
+  version: string;
+  trouble: string | null;
+  since: string;
+  senders: Sender[];
+  refusals: Refusal[];
+  disks: { holds: string; free: number; total: number }[];
+}
+
+export interface Volume {
+  study: number;
+  series: number;
+  instance: number;
+  bytes: number;
+  at: string;
+}
+
+export interface WorkItem {
+  uid: string;
+  label: string;
+  model: string;
+  version: string;
+  study: string;
+  state: 'SCHEDULED' | 'IN PROGRESS' | 'COMPLETED' | 'CANCELED';
+  outcome: string | null;
+  reason: string;
+  attempts: number;
+  progress: number;
+  progress_note: string;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+export interface Work {
+  counts: Record<WorkItem['state'], number>;
+  work: WorkItem[];
+}
+
+export interface Model {
+  name: string;
+  version: string;
+  title: string;
+  task: string;
+  intended_use: string;
+  stopped: string | null;
+}
+
+export interface Figures {
+  model: string;
+  version: string;
+  results: number;
+  findings: number;
+  judged: number;
+  accepted: number;
+  corrected: number;
+  rejected: number;
+  missed: number;
+  agreement: number | null;
+  latency_seconds: number | null;
+}
+
+export interface Quality {
+  models: Figures[];
+  scanners: (Figures & { manufacturer: string; scanner: string; month: string })[];
+  drift: { model: string; version: string; month: string; histograms: Record<string, Record<string, number>> }[];
+}
+
+const SOON_MS = 5_000;
+const LATER_MS = 60_000;
+
+/** One address, and what it said last. */
+export class Told<T> {
+  readonly value: Signal<T | null> = signal(null);
+  readonly failure: Signal<Problem | null> = signal(null);
+
+  constructor(
+    readonly url: string,
+    readonly everyMs: number,
+  ) {}
+
+  async ask(): Promise<void> {
+    try {
+      this.value.value = await getJson<T>(this.url);
+      this.failure.value = null;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.failure.value = error;
+    }
+  }
+}
+
+export const operations = new Told<Operations>('/api/operations', SOON_MS);
+export const volume = new Told<Volume>('/api/operations/volume', LATER_MS);
+export const running = new Told<Work>('/api/work?state=IN%20PROGRESS&state=SCHEDULED&limit=50', SOON_MS);
+export const failed = new Told<Work>('/api/work?state=CANCELED&outcome=failed&limit=50', SOON_MS);
+export const refused = new Told<Work>('/api/work?state=CANCELED&outcome=refused&limit=20', LATER_MS);
+export const models = new Told<{ models: Model[] }>('/api/models', LATER_MS);
+export const quality = new Told<Quality>('/api/quality', LATER_MS);
+
+const ALL: Told<unknown>[] = [operations, volume, running, failed, refused, models, quality];
+
+/** Asks for everything, and again from time to time, until the returned function is called. */
+export function keepCurrent(): () => void {
+  const timers = ALL.map((told) => {
+    void told.ask();
+    return setInterval(() => document.hidden || void told.ask(), told.everyMs);
+  });
+  return () => timers.forEach(clearInterval);
+}

@@ -1,0 +1,149 @@
+/** The models: what runs, how good it is where it works, and the switch. */
+import { useState } from 'preact/hooks';
+import { postJson, Problem } from '../http';
+import { reviewerName } from '../reader/reviewer';
+import { Line, Share } from './charts';
+import { type Figures, type Model, models, type Quality, quality } from './data';
+import { amount, percent } from './words';
+
+export function Models({ models: all }: { models: Model[] }) {
+  if (!all.length) {
+    return (
+      <p class="quiet">
+        There is no model. Add one: <code>isocenter models add FOLDER</code>
+      </p>
+    );
+  }
+  return (
+    <div class="models">
+      {all.map((model) => (
+        <ModelPart key={model.name} model={model} told={quality.value.value} />
+      ))}
+    </div>
+  );
+}
+
+function ModelPart({ model, told }: { model: Model; told: Quality | null }) {
+  const figures = told?.models.find((each) => each.model === model.name && each.version === model.version);
+  return (
+    <article class="model">
+      <h3>{model.title}</h3>
+      <p class="quiet">
+        {model.name} {model.version}
+      </p>
+      <p class={model.stopped ? 'stopped' : 'runs'}>{model.stopped ? `■ ${model.stopped}` : '▶ Runs on what arrives'}</p>
+      {figures ? <Numbers figures={figures} /> : <p class="quiet">No results yet.</p>}
+      {told && <Agreement model={model} told={told} />}
+      {told && <Drift model={model} told={told} />}
+      <Switch model={model} />
+    </article>
+  );
+}
+
+function Numbers({ figures }: { figures: Figures }) {
+  const facts: [string, string][] = [
+    ['Results', amount(figures.results)],
+    ['Findings', amount(figures.findings)],
+    ['Judged', amount(figures.judged)],
+    ['Agreement', percent(figures.agreement)],
+    ['Missed', amount(figures.missed)],
+    ['Time to result', figures.latency_seconds === null ? '–' : `${figures.latency_seconds.toFixed(1)} s`],
+  ];
+  return (
+    <dl class="numbers">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** The share of findings by month on which people agree, over all scanners. */
+function Agreement({ model, told }: { model: Model; told: Quality }) {
+  const months = new Map<string, { agreed: number; every: number }>();
+  for (const each of told.scanners) {
+    if (each.model !== model.name || each.version !== model.version) continue;
+    const sum = months.get(each.month) ?? { agreed: 0, every: 0 };
+    sum.agreed += each.accepted + each.corrected;
+    sum.every += each.judged + each.missed;
+    months.set(each.month, sum);
+  }
+  const points = [...months]
+    .filter(([, { every }]) => every > 0)
+    .sort(([one], [other]) => one.localeCompare(other))
+    .map(([month, { agreed, every }]) => ({ name: month, value: agreed / every }));
+  if (!points.length) return null;
+  return (
+    <figure>
+      <figcaption>Agreement by month</figcaption>
+      <Line points={points} />
+    </figure>
+  );
+}
+
+function Drift({ model, told }: { model: Model; told: Quality }) {
+  const months = told.drift
+    .filter((each) => each.model === model.name && each.version === model.version)
+    .sort((one, other) => one.month.localeCompare(other.month));
+  const names = [...new Set(months.flatMap((each) => Object.keys(each.histograms)))].sort();
+  if (!names.length) return null;
+  return (
+    <details>
+      <summary>How inputs and scores drift</summary>
+      {names.map((name) => (
+        <figure key={name}>
+          <figcaption>{name}, share by month</figcaption>
+          <Share columns={months.map((each) => ({ name: each.month, bins: each.histograms[name] ?? {} }))} />
+        </figure>
+      ))}
+    </details>
+  );
+}
+
+function Switch({ model }: { model: Model }) {
+  const [asking, setAsking] = useState(false);
+  const [reason, setReason] = useState('');
+  const [said, setSaid] = useState('');
+  const verb = model.stopped ? 'enable' : 'disable';
+  const decide = async () => {
+    const name = await reviewerName();
+    if (!name) return;
+    try {
+      await postJson(`/api/models/${model.name}/${verb}`, { reviewer: { name }, reason });
+      setAsking(false);
+      setReason('');
+      setSaid('');
+      await models.ask();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setSaid(error.message);
+    }
+  };
+  if (!asking) {
+    return (
+      <button type="button" onClick={() => setAsking(true)} aria-label={`${model.stopped ? 'Enable' : 'Disable'} ${model.title}`}>
+        {model.stopped ? 'Enable' : 'Disable'}
+      </button>
+    );
+  }
+  return (
+    <div class="switch">
+      <label class="field">
+        Why?
+        <input value={reason} maxLength={1024} onInput={(event) => setReason(event.currentTarget.value)} />
+      </label>
+      <button type="button" class="primary" onClick={() => void decide()}>
+        {model.stopped ? 'Let it run' : 'Stop it'}
+      </button>
+      <button type="button" onClick={() => setAsking(false)}>
+        Leave it
+      </button>
+      <p class="wrong" role="alert">
+        {said}
+      </p>
+    </div>
+  );
+}
