@@ -36,7 +36,9 @@ def work_of(archive: Archive, card: Card, study: str, now: datetime) -> Iterator
         instances = archive.instances(study, _uid(answer, _SERIES))
         headers = [json.loads(header) for header in archive.headers(instances)]
         for inputs in inputs_for(card, instances, headers):
-            yield NewWorkItem(model_reference(card), inputs, due_at=now, priority=Priority.LOW)
+            yield NewWorkItem(
+                model_reference(card), inputs, now, Priority.LOW, resource=card.runtime.resource
+            )
 
 
 def _uid(answer: dict[str, object], tag: str) -> str:

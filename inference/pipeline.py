@@ -24,7 +24,7 @@ from inference.results.write import ResultObjects, result_objects
 from inference.suitability import Unsuitable
 from inference.triggers import model_reference
 from inference.ups.data_set import subject_of
-from inference.workitems import Inputs, LeaseLost, NewWorkItem, Outcome, State, WorkItem
+from inference.workitems import RESOURCES, Inputs, LeaseLost, NewWorkItem, Outcome, State, WorkItem
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
 from models.errors import CardError, ModelError
@@ -37,6 +37,8 @@ from storage.spool import Spool
 log = logging.getLogger(__name__)
 
 _SOONEST, _LATEST = timedelta(seconds=2), timedelta(minutes=5)
+_CONTENDERS = 16
+"""So many are tried in turn: other workers take them at the same time."""
 
 
 class Models(Protocol):
@@ -120,13 +122,26 @@ class Pipeline:
             StorageDown: the database did not answer; the item is due again when its lease has run out.
         """
         item = self._work.claim(uid, self._worker, self._lease)
-        if item is None or item.transaction is None:
-            return self._work.get(uid)
+        return self._work.get(uid) if item is None else self._held(item)
+
+    def run_next(self, resources: Sequence[str] = RESOURCES) -> WorkItem | None:
+        """Carry out the most urgent work item that is due for workers with `resources`; None: there is none.
+
+        Raises:
+            StorageDown: as `run`.
+        """
+        for uid in self._work.due(limit=_CONTENDERS, resources=resources):
+            if item := self._work.claim(uid, self._worker, self._lease):
+                return self._held(item)
+        return None
+
+    def _held(self, item: WorkItem) -> WorkItem:
+        assert item.transaction is not None  # noqa: S101 - it was claimed
         try:
             return self._tried(item, item.transaction)
         except LeaseLost as error:
             log.warning("%s", error)
-            return self._work.get(uid)
+            return self._work.get(item.uid)
 
     def _tried(self, item: WorkItem, transaction: str) -> WorkItem:
         if item.attempts > self._max_attempts:
@@ -204,6 +219,7 @@ class Pipeline:
             self._clock(),
             item.priority,
             item.received_at,
+            resource=card.runtime.resource,
             subject=subject_of(item.attributes),
         )
         self._work.create_if_absent(new)

@@ -56,11 +56,13 @@ work_items = Table(
     Column("predecessor_uid", String(UID_LENGTH)),
     # What makes it a Unified Procedure Step for others. One that is not of a model has an empty `model`.
     Column("performer", String(16), nullable=False, server_default=text("'worker'")),
+    Column("resource", String(8), nullable=False, server_default=text("'cpu'")),
     Column("label", Text, nullable=False, server_default=text("''")),
     Column("readiness", String(16), nullable=False, server_default=text("'READY'")),
     Column("patient_id", Text, nullable=False, server_default=text("''")),
     Column("attributes", JSON, nullable=False, server_default=text("'{}'")),  # the DICOM JSON Model
     Index("ix_work_items_state", "state", "priority", "due_at"),
+    Index("ix_work_items_waiting", "performer", "state", "resource", "priority", "due_at"),
     Index("ix_work_items_subject", "subject_uid", "model"),
     Index("ix_work_items_study", "study_uid"),
     Index("ix_work_items_created", "created_at"),

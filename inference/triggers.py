@@ -152,10 +152,13 @@ def work_for(
     priority: Priority = Priority.MEDIUM,
 ) -> list[NewWorkItem]:
     """The work of a model on the images of a series."""
-    performer = Performer.WORKER if isinstance(card, Card) else Performer.OUTSIDE
+    if isinstance(card, Card):
+        performer, resource = Performer.WORKER, card.runtime.resource
+    else:
+        performer, resource = Performer.OUTSIDE, "cpu"
     model, subject = model_reference(card), subject_of(headers[0]) if headers else {}
     return [
-        NewWorkItem(model, inputs, due_at, priority, performer=performer, subject=subject)
+        NewWorkItem(model, inputs, due_at, priority, performer=performer, resource=resource, subject=subject)
         for inputs in inputs_for(card, instances, headers)
     ]
 

@@ -85,6 +85,7 @@ def new_row(new: NewWorkItem, now: datetime) -> dict[str, Any]:
         "due_at": new.due_at,
         "received_at": new.received_at,
         "performer": new.performer.value,
+        "resource": new.resource,
         "label": f"{new.model.name} {new.model.version}",
         "patient_id": patient_id(new.subject),
         "attributes": dict(new.subject),

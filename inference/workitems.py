@@ -64,6 +64,10 @@ class Performer(StrEnum):
     """An engine of somebody else, which claims it by a change of state (PS3.4 CC.2.1)."""
 
 
+RESOURCES = ("cpu", "gpu")
+"""What a worker may have to have for a work item."""
+
+
 class Outcome(StrEnum):
     """How a work item ended."""
 
@@ -170,6 +174,8 @@ class WorkItem:
     label: str = ""
     """Procedure Step Label (0074,1204)."""
     performer: Performer = Performer.WORKER
+    resource: str = "cpu"
+    """What a worker must have to take it: `cpu` or `gpu`."""
     readiness: str = "READY"
     """Input Readiness State (0040,4041)."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -181,6 +187,7 @@ class WorkItem:
             "uid": self.uid,
             "label": self.label,
             "performer": self.performer.value,
+            "resource": self.resource,
             "model": self.model.name,
             "version": self.model.version,
             "model_digest": self.model.digest,
@@ -218,6 +225,7 @@ class NewWorkItem:
     priority: Priority = Priority.MEDIUM
     received_at: datetime | None = None
     performer: Performer = Performer.WORKER
+    resource: str = "cpu"
     subject: Mapping[str, Any] = field(default_factory=dict)
     """What the procedure step says of the patient, in the DICOM JSON Model."""
     repeats: str | None = None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Engine, Select, and_, func, or_, select, update
 
 from inference.arrivals_sql import SqlArrivals, take
 from inference.completeness import Arrivals
@@ -15,9 +15,11 @@ from inference.tables import work_items
 from inference.uids import uid_from
 from inference.ups.data_set import subject_of
 from inference.ups.reports_sql import report_canceled_unbegun, report_progress, report_state
+from inference.waiting_sql import abandoned, claimable, waiting
 from inference.workitem_rows import COLUMNS, fetch, fetch_inputs, item_of, new_row
 from inference.workitems import (
     FINAL,
+    RESOURCES,
     IllegalTransition,
     Inputs,
     LeaseLost,
@@ -131,16 +133,12 @@ class SqlWorkItems:
             found: dict[str, int] = {each.state: each.number for each in connection.execute(query)}
         return {state: found.get(state.value, 0) for state in State}
 
-    def due(self, now: datetime | None = None, limit: int = 100) -> tuple[str, ...]:
-        """UIDs that nobody holds and whose time has come, most urgent first: what a sweep announces again."""
-        row = work_items.c
-        query = (
-            select(row.uid)
-            .where(_claimable(now or self._clock()))
-            .order_by(row.priority, row.due_at, row.uid)
-        )
+    def due(
+        self, now: datetime | None = None, limit: int = 100, resources: Sequence[str] = RESOURCES
+    ) -> tuple[str, ...]:
+        """UIDs that nobody holds and whose time has come, most urgent first, for workers with `resources`."""
         with reading(self._engine) as connection:
-            return tuple(connection.scalars(query.limit(limit)))
+            return waiting(connection, now or self._clock(), limit, resources)
 
     def claim(self, uid: str, worker: str, lease: timedelta) -> WorkItem | None:
         """Take the work item for `lease`, also from a worker whose lease has run out.
@@ -160,7 +158,7 @@ class SqlWorkItems:
             "progress": 0,
             "progress_note": "",
         }
-        claim = update(work_items).where(work_items.c.uid == uid, _claimable(now)).values(values)
+        claim = update(work_items).where(work_items.c.uid == uid, claimable(now)).values(values)
         with writing(self._engine) as connection:
             if connection.execute(claim).rowcount != 1:
                 return None
@@ -274,13 +272,14 @@ def repeat(connection: Connection, uid: str, now: datetime) -> WorkItem:
             item.priority,
             item.received_at,
             performer=Performer.WORKER if item.model.digest else Performer.OUTSIDE,
+            resource=item.resource,
             subject=subject_of(item.attributes),
             repeats=uid,
         )
         known = not schedule(connection, again, now)
         return repeat(connection, again.uid, now) if known else fetch(connection, again.uid)
     row = work_items.c
-    free = and_(row.uid == uid, or_(row.state == State.SCHEDULED, _abandoned(now)))
+    free = and_(row.uid == uid, or_(row.state == State.SCHEDULED, abandoned(now)))
     if connection.execute(update(work_items).where(free).values(due_at=now)).rowcount != 1:
         raise IllegalTransition(f"work item {uid} is under way")
     return fetch(connection, uid)
@@ -303,18 +302,6 @@ def _reported(connection: Connection, uid: str, now: datetime) -> WorkItem:
     item = fetch(connection, uid)
     report_state(connection, item, now)
     return item
-
-
-def _claimable(now: datetime) -> ColumnElement[bool]:
-    row = work_items.c
-    ours = and_(row.due_at <= now, row.performer == Performer.WORKER)
-    return and_(ours, or_(row.state == State.SCHEDULED, _abandoned(now)))
-
-
-def _abandoned(now: datetime) -> ColumnElement[bool]:
-    row = work_items.c
-    unheld = or_(row.lease_until.is_(None), row.lease_until <= now)
-    return and_(row.state == State.IN_PROGRESS, row.performer == Performer.WORKER, unheld)
 
 
 def _change(connection: Connection, uid: str, transaction: str, values: Mapping[str, Any]) -> None:

@@ -7,14 +7,18 @@ taken is hinted again (design promise 6).
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from inference.workitems import RESOURCES
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 HINT_AGAIN_SECONDS = 30.0
 UPKEEP_SECONDS = 60.0
+AHEAD = 64
+"""Work items hinted at once for each resource, however many wait."""
 
 
 class _Triggers(Protocol):
@@ -22,7 +26,7 @@ class _Triggers(Protocol):
 
 
 class _Work(Protocol):
-    def due(self) -> Iterable[str]: ...
+    def due(self, *, limit: int, resources: Sequence[str]) -> Sequence[str]: ...
 
 
 class Scheduler:
@@ -34,28 +38,36 @@ class Scheduler:
         work: _Work,
         hint: Callable[[str], None],
         upkeep: Callable[[], None] = lambda: None,
+        resources: Sequence[str] = RESOURCES,
     ) -> None:
         self._triggers = triggers
         self._work = work
         self._hint = hint
         self._hinted: dict[str, float] = {}
         self._upkeep = upkeep
+        self._resources = resources
         self._kept_up = -UPKEEP_SECONDS
 
     def tick(self) -> None:
         """One round: new work from the triggers, everything due that was not hinted lately, and upkeep."""
         self._triggers.poll()
         now = time.monotonic()
-        due = set(self._work.due())
+        hinted: dict[str, float] = {}
+        for resource in self._resources:
+            for uid in self._work.due(limit=AHEAD, resources=[resource]):
+                hinted[uid] = self._hinted_at(uid, resource, now)
         # What is no longer due was taken or has ended: forgetting it lets a later retry be hinted at once.
-        self._hinted = {uid: at for uid, at in self._hinted.items() if uid in due}
-        for uid in due:
-            if now - self._hinted.get(uid, -HINT_AGAIN_SECONDS) >= HINT_AGAIN_SECONDS:
-                self._hint(uid)
-                self._hinted[uid] = now
+        self._hinted = hinted
         if now - self._kept_up >= UPKEEP_SECONDS:
             self._kept_up = now
             self._upkeep()
+
+    def _hinted_at(self, uid: str, resource: str, now: float) -> float:
+        last = self._hinted.get(uid)
+        if last is not None and now - last < HINT_AGAIN_SECONDS:
+            return last
+        self._hint(resource)
+        return now
 
     def run(self, stopped: threading.Event) -> None:
         """Tick until `stopped`; a database or broker that does not answer delays, and ends nothing."""

@@ -27,7 +27,7 @@ from isocenter.model_cards import floors_of
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
-from models.runtime import Runtime
+from models.runtime import Runtime, has_graphics_card
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
 from storage.blobs.s3 import S3Blobs
@@ -140,6 +140,11 @@ def access_of(settings: Settings) -> Access:
 def catalog_for(settings: Settings) -> Catalog:
     """The models that come with Isocenter, those of the settings, and those that were added."""
     return Catalog((PACKAGED, *settings.inference.models, settings.models_dir))
+
+
+def resources_of(settings: Settings) -> tuple[str, ...]:
+    """What the workers of this machine have, so that they take the work that asks for it."""
+    return settings.inference.resources or (("cpu", "gpu") if has_graphics_card() else ("cpu",))
 
 
 @contextmanager

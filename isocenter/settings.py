@@ -102,6 +102,8 @@ class InferenceSettings(Section):
     """A series is taken as complete this long after the delivery that brought it ended."""
     quiet_seconds: float = Field(default=10.0, ge=0)
     """… or when nothing more of it arrived for this long, whatever the association does."""
+    resources: tuple[Literal["cpu", "gpu"], ...] = ()
+    """What work the workers of this machine take; empty: `cpu`, and `gpu` where there is a graphics card."""
     threads: int = Field(default=0, ge=0)
     """Threads per model; 0 means one per core."""
     timeout_seconds: float = Field(default=600, gt=0)

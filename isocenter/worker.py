@@ -1,8 +1,12 @@
-"""The Celery application: its one task runs a work item; the message is a hint, the database is the truth."""
+"""The Celery application: its one task runs the most urgent work item that is due.
+
+A message says no more than that there is work for some kind of worker. Which item it is, the database says
+when a worker is free: what became urgent meanwhile goes first, however many messages are on their way.
+"""
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from celery import Celery
 from celery.platforms import SecurityWarning
@@ -11,7 +15,9 @@ from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 
-RUN = "isocenter.run_work_item"
+RUN = "isocenter.run_next"
+MESSAGE_SECONDS = 60.0
+"""Messages that nobody has taken by then are void: the scheduler has sent new ones."""
 
 
 def celery_app(broker_url: str) -> Celery:
@@ -22,7 +28,6 @@ def celery_app(broker_url: str) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_transport_options=_transport_options(broker_url),
-        task_default_queue="isocenter.work",
         task_ignore_result=True,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
@@ -36,20 +41,31 @@ def _transport_options(broker_url: str) -> dict[str, float]:
     return {"polling_interval": 0.05} if broker_url.startswith("memory:") else {"socket_connect_timeout": 5}
 
 
-def hinter(app: Celery) -> Callable[[str], None]:
-    """A function that tells the workers of a work item; a broker that is away loses nothing but time."""
+def queue_of(resource: str) -> str:
+    """The queue that workers with a resource listen to."""
+    return f"isocenter.{resource}"
 
-    def hint(uid: str) -> None:
+
+def hinter(app: Celery) -> Callable[[str], None]:
+    """A function that tells workers with a resource of work; a broker that is away loses nothing but time."""
+
+    def hint(resource: str) -> None:
         try:
-            app.send_task(RUN, args=[uid], retry=False)
+            app.send_task(
+                RUN, args=[resource], queue=queue_of(resource), expires=MESSAGE_SECONDS, retry=False
+            )
         except (OperationalError, OSError) as error:
-            log.warning("the broker did not take the hint for work item %s: %s", uid, error)
+            log.warning("the broker did not take the hint at work for %s: %s", resource, error)
 
     return hint
 
 
 def run_worker(
-    app: Celery, run: Callable[[str], object], on_ready: Callable[[], None], log_level: str
+    app: Celery,
+    run: Callable[[], object],
+    resources: Sequence[str],
+    on_ready: Callable[[], None],
+    log_level: str,
 ) -> int:
     """Work until SIGTERM (finishes the item at hand) or SIGQUIT (at once); the exit code.
 
@@ -58,8 +74,8 @@ def run_worker(
     """
 
     @app.task(name=RUN)  # type: ignore[untyped-decorator]
-    def run_work_item(uid: str) -> None:
-        run(uid)
+    def run_next(_: str) -> None:
+        run()
 
     def ready(**_: object) -> None:
         on_ready()
@@ -69,7 +85,12 @@ def run_worker(
     warnings.filterwarnings("ignore", category=SecurityWarning)
     logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # "no hostname": memory:// has none
     worker = app.Worker(
-        pool="solo", loglevel=log_level.upper(), without_gossip=True, without_mingle=True, quiet=True
+        pool="solo",
+        queues=[queue_of(resource) for resource in resources],
+        loglevel=log_level.upper(),
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
     )
     worker.start()
     return int(worker.exitcode or 0)

@@ -17,6 +17,7 @@ from models.schema.base import Table, Text
 from models.schema.images import AppliesTo, Checks, ModelFile
 from models.schema.inputs import ImageInput, Input
 from models.schema.outputs import Group, Guard, LabelMapOutput, MeasurementOutput, Output
+from models.schema.running import Running
 
 CARD_FILE = "card.toml"
 
@@ -52,6 +53,7 @@ class Card(Table):
     """Where it comes from, and what it was made from."""
 
     model: ModelFile
+    runtime: Running = Running()
     applies_to: AppliesTo
     checks: Checks = Checks()
     inputs: Annotated[tuple[Input, ...], Field(min_length=1)]

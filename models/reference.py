@@ -27,10 +27,12 @@ from models.schema.outputs import (
     SegmentOf,
     Value,
 )
+from models.schema.running import Running
 
 TABLES: tuple[tuple[str, type[Table]], ...] = (
     ("The card itself", Card),
     ("`[model]`", ModelFile),
+    ("`[runtime]`", Running),
     ("`[applies_to]`", AppliesTo),
     ("`[[applies_to.attributes]]`", AttributeRule),
     ("`[checks]`", Checks),

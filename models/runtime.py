@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,13 @@ class Runtime:
             if timer is not None:
                 timer.cancel()
         return outputs
+
+
+def has_graphics_card() -> bool:
+    """Whether models can run on a graphics card of this machine."""
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers() and any(
+        Path("/dev").glob("nvidia[0-9]*")
+    )
 
 
 def _chosen(providers: Sequence[str] | None) -> tuple[str, ...]:

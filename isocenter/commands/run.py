@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import click
 
@@ -115,11 +116,11 @@ def worker(settings: Settings, *, supervised: bool) -> None:
     With the `memory://` broker it plans the work as well; otherwise run `isocenter scheduler` beside it.
     """
     from isocenter.scheduler import Scheduler  # noqa: PLC0415
-    from isocenter.services import open_services  # noqa: PLC0415
+    from isocenter.services import open_services, resources_of  # noqa: PLC0415
     from isocenter.worker import celery_app, hinter, run_worker  # noqa: PLC0415
 
     with open_services(settings) as services, ExitStack() as stack:
-        app = celery_app(settings.broker.url)
+        app, resources = celery_app(settings.broker.url), resources_of(settings)
         if in_process(settings):
             planner = Scheduler(services.triggers(), services.work, hinter(app), services.upkeep)
             stopped = threading.Event()
@@ -131,7 +132,8 @@ def worker(settings: Settings, *, supervised: bool) -> None:
             stop_with_supervisor()
         code = run_worker(
             app,
-            services.pipeline().run,
+            partial(services.pipeline().run_next, resources),
+            resources,
             on_ready=lambda: say_ready(worker="yes"),
             log_level=settings.log_level,
         )

@@ -20,7 +20,7 @@ def test_work_survives_an_emptied_broker_and_a_killed_scheduler(
         assert {item["state"] for item in planned} == {"SCHEDULED"}
 
         with Redis.from_url(redis_url) as broker:
-            wait_until(lambda: broker.llen("isocenter.work"), bool, 10)
+            wait_until(lambda: broker.llen("isocenter.cpu"), bool, 10)
             broker.flushall()
         parts["scheduler"].stop(9)
 

@@ -7,6 +7,7 @@ import pydicom
 import pytest
 
 from inference.findings_sql import SqlFindings
+from inference.orders import Orders
 from inference.pipeline import Pipeline
 from inference.results.reading import read_findings
 from inference.triggers import Triggers
@@ -98,6 +99,19 @@ def test_work_that_is_done_is_not_done_again(pipeline, scheduled, files, engine)
     assert pipeline.run(uid) == done
     assert files() == before
     assert len(SqlFindings(engine).of_study(STUDY)) == 1
+
+
+def test_the_most_urgent_work_is_next(pipeline, scheduled, work, *, catalog, archive):
+    (routine,) = scheduled(ct_series(4))
+    archive_of = {"StudyInstanceUID": "2.25.200", "SeriesInstanceUID": "2.25.201"}
+    scheduled(ct_series(4, **archive_of))
+    (urgent,) = (uid for uid in work.due() if uid != routine)
+    work.cancel(urgent, "ordered as urgent instead")
+    (ordered,) = Orders(archive, work, catalog, work._clock).run("dark", "2.25.200")
+
+    assert pipeline.run_next(["gpu"]) is None
+    assert [pipeline.run_next().uid for _ in range(2)] == [ordered.item.uid, routine]
+    assert pipeline.run_next() is None
 
 
 def test_unknown_work_is_an_error(pipeline):

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert, select
 
 from inference.findings import Code, Measurement, Score
 from inference.findings_sql import SqlFindings
 from inference.records import FindingRecord, Region, SegmentReference
+from inference.tables import work_items
+from inference.waiting_sql import _part
 from inference.workitems import (
     FINAL,
     TRANSITIONS,
@@ -24,6 +27,7 @@ from inference.workitems import (
     UnknownWorkItem,
 )
 from storage.instances import InstanceKey, StoredInstance
+from storage.sql.engine import writing
 
 LEASE = timedelta(seconds=60)
 CT = StoredInstance(InstanceKey("1.2", "1.2.3", "1.2.3.4"), "", "", 1, "", "")
@@ -129,6 +133,26 @@ def test_the_most_urgent_work_comes_first(work, scheduled):
 
     assert work.due() == (high, medium, low)
     assert work.due(limit=1) == (high,)
+
+
+def test_an_urgent_item_is_found_as_fast_when_ten_thousand_wait(engine, work, scheduled):
+    """What is read is bounded by the limit: the index gives the order."""
+    copied = scheduled()
+    with writing(engine) as connection:
+        row = {**connection.execute(select(work_items).where(work_items.c.uid == copied)).mappings().one()}
+        connection.execute(insert(work_items), [row | {"uid": f"2.25.{n}"} for n in range(10_000)])
+    urgent = scheduled(series="1.9", priority=Priority.HIGH)
+
+    assert work.due(limit=3)[0] == urgent
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE work_items")
+        query = select(_part(State.SCHEDULED, "cpu", work._clock(), 3))
+        said = query.compile(engine, compile_kwargs={"literal_binds": True})
+        explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+        plan = str(connection.exec_driver_sql(f"{explain} {said}").all())
+    assert "ix_work_items_" in plan
+    assert "B-TREE" not in plan
+    assert "Sort" not in plan
 
 
 def test_only_one_of_many_workers_gets_the_item(work, scheduled):

@@ -1,0 +1,23 @@
+"""How a model is run."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.schema.base import Count, Positive, Table
+
+Resource = Literal["cpu", "gpu"]
+
+
+class Running(Table):
+    """`[runtime]`: how the model is run."""
+
+    resource: Resource = "cpu"
+    """`gpu`: only workers with a graphics card take its work. `cpu`: any worker; one that has a graphics
+    card uses it."""
+    max_batch: Count = 1
+    """So many pictures go into the graph at once; their number is its first dimension."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Of one run on the CPU; 0: as the settings say."""
+    timeout_seconds: Positive | None = None
+    """A run that takes longer is stopped; the limit of the settings counts as well."""
