@@ -31,6 +31,7 @@ COMMANDS = {
     "move": "isocenter.commands.query",
     "commit": "isocenter.commands.commitment",
     "commitments": "isocenter.commands.commitment",
+    "routes": "isocenter.commands.routes",
     "worklist": "isocenter.commands.worklist",
     "reindex": "isocenter.commands.upkeep",
     "sweep": "isocenter.commands.upkeep",

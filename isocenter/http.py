@@ -22,6 +22,7 @@ from dicomweb.ups import workitems_router
 from isocenter.disks import disks_of
 from isocenter.metrics import registry_for
 from isocenter.model_cards import deciding, model_cards
+from isocenter.routing.api import routes_router
 from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
 from storage.errors import StorageError
@@ -93,6 +94,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")
     app.include_router(work_router(services.work, services.steps, services.orders()), prefix="/api")
     app.include_router(modality_worklist_router(services.worklist), prefix="/api")
+    app.include_router(routes_router(settings, services.shipments), prefix="/api")
     app.include_router(pages_router())
     app.mount("/static", ClientFiles())
     add_error_handlers(app)
@@ -148,7 +150,7 @@ class SecurityHeaders:
 
 
 def _add_health(app: FastAPI, services: Services) -> None:
-    registry = registry_for(services.archive, services.work, services.quality)
+    registry = registry_for(services.archive, services.work, services.quality, services.shipments)
 
     @app.get("/healthz", tags=["health"], response_class=PlainTextResponse, summary="This process is alive")
     def alive() -> str:

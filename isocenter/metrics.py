@@ -1,14 +1,16 @@
 """Prometheus metrics, read from the database when scraped, so that every process tells the same."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from inference.quality import Figures
 from inference.workitems import State
+from isocenter.routing.shipments import Figures as Destined
 
 
 class _Archive(Protocol):
@@ -21,6 +23,10 @@ class _Work(Protocol):
 
 class _Quality(Protocol):
     def totals(self) -> Sequence[Figures]: ...
+
+
+class _Shipments(Protocol):
+    def figures(self) -> Sequence[Destined]: ...
 
 
 class _Judged(Collector):
@@ -71,11 +77,40 @@ class _Stored(Collector):
         yield work
 
 
-def registry_for(archive: _Archive, work: _Work, quality: _Quality) -> CollectorRegistry:
+class _Sent(Collector):
+    """Sending by destination: only the settings add a label."""
+
+    def __init__(self, shipments: _Shipments) -> None:
+        self._shipments = shipments
+
+    def collect(self) -> Iterator[Metric]:
+        labels, now = ["destination"], datetime.now(UTC)
+        queued = GaugeMetricFamily(
+            "isocenter_route_queue", "Instances that wait", labels=["destination", "state"]
+        )
+        oldest = GaugeMetricFamily(
+            "isocenter_route_oldest_seconds", "How long the first that waits has waited", labels=labels
+        )
+        sent = CounterMetricFamily("isocenter_route_sent", "Instances sent", labels=labels)
+        failed = CounterMetricFamily("isocenter_route_failed", "Attempts that failed", labels=labels)
+        for each in self._shipments.figures():
+            key = [each.destination]
+            queued.add_metric([*key, "waiting"], each.waiting)
+            queued.add_metric([*key, "parked"], each.parked)
+            oldest.add_metric(key, (now - each.oldest).total_seconds() if each.oldest else 0)
+            sent.add_metric(key, each.sent)
+            failed.add_metric(key, each.failed)
+        yield from (queued, oldest, sent, failed)
+
+
+def registry_for(
+    archive: _Archive, work: _Work, quality: _Quality, shipments: _Shipments
+) -> CollectorRegistry:
     """A registry of its own: nothing global."""
     registry = CollectorRegistry()
     registry.register(_Stored(archive, work))
     registry.register(_Judged(quality))
+    registry.register(_Sent(shipments))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry

@@ -1,40 +1,56 @@
 """The router as the settings describe it."""
 
 import threading
+from base64 import b64encode
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
+
+import urllib3
 
 from dicom_node.deliver import Deliveries
 from dicom_node.destinations import Destinations
 from isocenter.dimse import credentials_of, peers_of
-from isocenter.routing.carrier import Carrier, Sender, Terms
+from isocenter.routing.carrier import Carrier, Terms
 from isocenter.routing.dimse import DimseSender
 from isocenter.routing.planner import Planner
 from isocenter.routing.router import Router
 from isocenter.routing.rules import Identity, Rule, addresses_of
 from isocenter.routing.settings import DestinationSettings, RouteSettings
+from isocenter.routing.stow import StowSender
 from isocenter.services import Services
 
 
-def router_for(services: Services, stopped: threading.Event) -> Router:
-    """The router of the settings."""
+def router_for(services: Services, stopped: threading.Event, *, first_pause: float = 5) -> Router:
+    """The router of the settings.
+
+    Args:
+        services: what it works with.
+        stopped: ends it when set.
+        first_pause: seconds after the first failure of a shipment.
+    """
     settings = services.settings
     lease = timedelta(seconds=settings.routing.lease_seconds)
-    planner = Planner(
+    planner = planner_for(services)
+    planner.begin()
+    carriers = [
+        carrier_for(each, services, stopped, lease=lease, first_pause=first_pause)
+        for each in settings.destinations
+    ]
+    keep = timedelta(days=settings.routing.keep_days)
+    return Router(planner, carriers, services.shipments, stopped, keep=keep)
+
+
+def planner_for(services: Services) -> Planner:
+    """What queues what the rules of the settings ask for."""
+    settings = services.settings
+    return Planner(
         services.archive,
         services.shipments,
         [rule_of(each) for each in settings.routes],
         {each.name: identity_of(each) for each in settings.destinations},
         settle=timedelta(seconds=settings.routing.settle_seconds),
     )
-    planner.begin()
-    archive, queue = services.archive, services.shipments
-    carriers = [
-        Carrier(terms_of(each), sender_for(each, services), archive, queue, stopped, lease=lease)
-        for each in settings.destinations
-    ]
-    keep = timedelta(days=settings.routing.keep_days)
-    return Router(planner, carriers, queue, stopped, keep=keep)
 
 
 def rule_of(route: RouteSettings) -> Rule:
@@ -62,12 +78,33 @@ def terms_of(destination: DestinationSettings) -> Terms:
         bytes_per_second=None if megabytes is None else megabytes * 1e6,
         windows=destination.windows,
         max_attempts=destination.max_attempts,
-        commitment=destination.commitment,
     )
 
 
-def sender_for(destination: DestinationSettings, services: Services) -> Sender:
-    """What knows the way to a destination."""
+def carrier_for(
+    destination: DestinationSettings,
+    services: Services,
+    stopped: threading.Event,
+    *,
+    lease: timedelta,
+    first_pause: float,
+) -> Carrier:
+    """What sends to a destination."""
+    sender = _stow(destination, services) if destination.url else _dimse(destination, services)
+    commitment = sender.uncommitted if destination.commitment and isinstance(sender, DimseSender) else None
+    return Carrier(
+        terms_of(destination),
+        sender,
+        services.archive,
+        services.shipments,
+        stopped,
+        commitment=commitment,
+        lease=lease,
+        first_pause=first_pause,
+    )
+
+
+def _dimse(destination: DestinationSettings, services: Services) -> DimseSender:
     node = services.settings.node
     destinations = Destinations(peers_of(node), node.aet, credentials_of(node))
     peer = destinations.named(destination.peer or "")
@@ -86,3 +123,36 @@ def sender_for(destination: DestinationSettings, services: Services) -> Sender:
         lambda: destinations.remote(peer, destination.timeout_seconds),
         ("0.0.0.0", port) if port else None,  # noqa: S104 - the peer calls from elsewhere
     )
+
+
+def _stow(destination: DestinationSettings, services: Services) -> StowSender:
+    pool = urllib3.PoolManager(
+        maxsize=destination.parallel,
+        retries=False,
+        timeout=destination.timeout_seconds,
+        cert_file=_path(destination.certificate),
+        key_file=_path(destination.key),
+        ca_certs=_path(destination.ca),
+    )
+    headers = {"User-Agent": f"Isocenter {services.settings.node.aet}"} | _authorization(destination)
+    return StowSender(
+        services.archive,
+        services.spool,
+        pool,
+        destination.url,
+        headers=headers,
+        transfer_syntaxes=destination.transfer_syntaxes,
+    )
+
+
+def _authorization(destination: DestinationSettings) -> dict[str, str]:
+    if destination.token:
+        return {"Authorization": f"Bearer {destination.token.get_secret_value()}"}
+    if destination.password:
+        pair = f"{destination.user}:{destination.password.get_secret_value()}"
+        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    return {}
+
+
+def _path(path: Path | None) -> str | None:
+    return str(path) if path else None

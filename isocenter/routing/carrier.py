@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -47,12 +47,11 @@ class Sender(Protocol):
             DestinationDown: what has not come back was not sent.
         """
 
-    def uncommitted(self, instances: Sequence[StoredInstance]) -> dict[str, str]:
-        """SOP Instance UIDs of what the destination does not promise to keep, and why.
 
-        Raises:
-            DestinationDown: it does not say.
-        """
+Commitment = Callable[[Sequence[StoredInstance]], Mapping[str, str]]
+"""Asks a destination: SOP Instance UIDs of what it does not promise to keep, and why.
+
+It raises `DestinationDown` when the destination does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,6 @@ class Terms:
     bytes_per_second: float | None = None
     windows: tuple[Window, ...] = ()
     max_attempts: int = 20
-    commitment: bool = False
 
     def is_open(self, moment: datetime) -> bool:
         """It may be sent to at this time of day."""
@@ -87,6 +85,7 @@ class Carrier:
         queue: SqlShipments,
         stopped: threading.Event,
         *,
+        commitment: Commitment | None = None,
         lease: timedelta = timedelta(seconds=60),
         first_pause: float = 5.0,
     ) -> None:
@@ -98,6 +97,7 @@ class Carrier:
             archive: that has them.
             queue: with the shipments.
             stopped: ends everything when set, after the instance that is under way.
+            commitment: asks for what was sent; None: nobody asks.
             lease: who is silent for this long has lost his shipment.
             first_pause: seconds after the first failure; it doubles with each that follows.
         """
@@ -106,6 +106,7 @@ class Carrier:
         self._archive = archive
         self._queue = queue
         self._stopped = stopped
+        self._commitment = commitment
         self._lease = lease
         self._back_off = BackOff(first_pause)
         self._pace = Pace(terms.bytes_per_second, stopped.wait)
@@ -170,18 +171,18 @@ class Carrier:
 
     def _end(self, shipment: Shipment, progress: Progress, trouble: str) -> None:
         reason = trouble or next(iter(progress.failures), "")
-        if not reason and self._may_go() and self.terms.commitment:
-            reason = self._uncommitted(shipment)
+        if not reason and self._may_go() and self._commitment:
+            reason = self._uncommitted(shipment, self._commitment)
         if reason:
             self._try_again(shipment, 1 if progress.sent else shipment.attempts + 1, reason)
         elif self._queue.finish(shipment, _now()):
             log.info("%s: study %s was sent, %d instances", self.terms.name, shipment.study, shipment.total)
 
-    def _uncommitted(self, shipment: Shipment) -> str:
+    def _uncommitted(self, shipment: Shipment, ask: Commitment) -> str:
         """Why not all that was sent is kept there; what is not is sent again."""
         sent = self._stored(self._queue.instances(shipment, "sent"))
         try:
-            missing = self._sender.uncommitted(sent) if sent else {}
+            missing = ask(sent) if sent else {}
         except DestinationDown as error:
             return f"storage commitment: {error}"
         if missing:

@@ -7,25 +7,31 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Engine,
-    RowMapping,
     and_,
     delete,
     func,
-    insert,
     select,
     update,
 )
 
 from inference.inserting import insert_if_absent
 from inference.tables import trigger_cursors
-from isocenter.routing.shipments import Chosen, Shipment, State, UnknownShipment
+from isocenter.routing.rows_sql import (
+    MOST_REASON,
+    count,
+    count_failed,
+    mark,
+    new_shipment,
+    open_shipment,
+    put,
+    shipment_of,
+)
+from isocenter.routing.shipments import Chosen, Figures, Shipment, State, UnknownShipment
 from isocenter.routing.tables import destination_counts, shipment_instances, shipments
 from storage.sql.engine import reading, writing
 
 CURSOR = "routing"
-_MOST_REASON = 1000
 
 
 class SqlShipments:
@@ -63,8 +69,10 @@ class SqlShipments:
                 return False
             for (destination, study), group in groupby(ordered, key=_of):
                 some = list(group)
-                number = _open(connection, destination, study) or _new(connection, some[0], now, now + settle)
-                added = sum(_put(connection, number, each.sop) for each in some)
+                number = open_shipment(connection, destination, study) or new_shipment(
+                    connection, some[0], now, now + settle
+                )
+                added = sum(put(connection, number, each.sop) for each in some)
                 total = shipments.c.total + added
                 connection.execute(update(shipments).where(shipments.c.id == number).values(total=total))
         return True
@@ -81,7 +89,7 @@ class SqlShipments:
             values = {"due_at": now + lease, "holder": holder}
             with writing(self._engine) as connection:
                 if connection.execute(update(shipments).where(same).values(values)).rowcount:
-                    return _shipment({**each, **values})
+                    return shipment_of({**each, **values})
         return None
 
     def instances(self, shipment: Shipment, state: str) -> list[str]:
@@ -108,19 +116,19 @@ class SqlShipments:
             kept = {"due_at": now + lease, "sent": shipments.c.sent + len(sent), "changed_at": now}
             if not connection.execute(update(shipments).where(_held(shipment)).values(kept)).rowcount:
                 return False
-            _mark(connection, shipment.id, sent, {"state": "sent", "reason": ""})
+            mark(connection, shipment.id, sent, {"state": "sent", "reason": ""})
             for sop, reason in results.items():
                 if reason:
-                    _mark(connection, shipment.id, [sop], {"reason": reason[:_MOST_REASON]})
-            _count(connection, shipment.destination, results, now)
+                    mark(connection, shipment.id, [sop], {"reason": reason[:MOST_REASON]})
+            count(connection, shipment.destination, results, now)
         return True
 
     def send_again(self, shipment: Shipment, results: Mapping[str, str]) -> None:
         """Instances that were sent and are not kept there: SOP Instance UID → why."""
         with writing(self._engine) as connection:
             for sop, reason in results.items():
-                again = {"state": "waiting", "reason": reason[:_MOST_REASON]}
-                _mark(connection, shipment.id, [sop], again)
+                again = {"state": "waiting", "reason": reason[:MOST_REASON]}
+                mark(connection, shipment.id, [sop], again)
             fewer = {"sent": shipments.c.sent - len(results)}
             connection.execute(update(shipments).where(_held(shipment)).values(fewer))
 
@@ -145,11 +153,30 @@ class SqlShipments:
     ) -> None:
         """Try again at `due_at`, or not until somebody asks for it."""
         state: State = "parked" if park else "waiting"
-        values = {"state": state, "due_at": due_at, "attempts": attempts, "reason": reason[:_MOST_REASON]}
+        values = {"state": state, "due_at": due_at, "attempts": attempts, "reason": reason[:MOST_REASON]}
         with writing(self._engine) as connection:
             connection.execute(update(shipments).where(_held(shipment)).values(values))
             if reason:
-                _failed(connection, shipment.destination, reason, 1)
+                count_failed(connection, shipment.destination, reason, 1)
+
+    def listed(
+        self, states: Sequence[State], *, destination: str | None = None, limit: int = 1000
+    ) -> list[Shipment]:
+        """Shipments in any of these states, the latest first."""
+        row = shipments.c
+        query = select(shipments).where(row.state.in_(states)).order_by(row.id.desc()).limit(limit)
+        if destination is not None:
+            query = query.where(row.destination == destination)
+        with reading(self._engine) as connection:
+            return [shipment_of(each) for each in connection.execute(query).mappings()]
+
+    def figures(self, destinations: Iterable[str] = ()) -> list[Figures]:
+        """How each destination does, in order of their names: those given, and those that have figures."""
+        with reading(self._engine) as connection:
+            counts = {row["destination"]: dict(row) for row in connection.execute(_COUNTS).mappings()}
+            queued = {(row.destination, row.state): row for row in connection.execute(_QUEUED)}
+        names = sorted({*destinations, *counts, *(name for name, _ in queued)})
+        return [_figures(name, counts.get(name, {}), queued) for name in names]
 
     def retry(self, number: int, now: datetime) -> Shipment:
         """Try a shipment that waits or is parked now. Raises `UnknownShipment`."""
@@ -171,13 +198,40 @@ class SqlShipments:
             found = connection.execute(change).mappings().first()
         if found is None:
             raise UnknownShipment(f"nothing waits of a shipment {number}")
-        return _shipment(found)
+        return shipment_of(found)
 
     def forget(self, before: datetime) -> None:
         """Remove what was sent or dropped before this time."""
         over = and_(shipments.c.state.in_(["sent", "dropped"]), shipments.c.changed_at < before)
         with writing(self._engine) as connection:
             connection.execute(delete(shipments).where(over))
+
+
+_COUNTS = select(destination_counts)
+_QUEUED = (
+    select(
+        shipments.c.destination,
+        shipments.c.state,
+        func.sum(shipments.c.total - shipments.c.sent).label("instances"),
+        func.min(shipments.c.queued_at).label("oldest"),
+    )
+    .where(shipments.c.state.in_(["waiting", "parked"]))
+    .group_by(shipments.c.destination, shipments.c.state)
+)
+
+
+def _figures(name: str, counts: Mapping[str, Any], queued: Mapping[tuple[str, str], Any]) -> Figures:
+    waiting, parked = queued.get((name, "waiting")), queued.get((name, "parked"))
+    return Figures(
+        name,
+        waiting=int(waiting.instances) if waiting else 0,
+        oldest=waiting.oldest if waiting else None,
+        parked=int(parked.instances) if parked else 0,
+        sent=counts.get("sent", 0),
+        failed=counts.get("failed", 0),
+        last_sent_at=counts.get("last_sent_at"),
+        last_reason=counts.get("last_reason", ""),
+    )
 
 
 def _of(chosen: Chosen) -> tuple[str, str]:
@@ -187,77 +241,3 @@ def _of(chosen: Chosen) -> tuple[str, str]:
 def _held(shipment: Shipment) -> ColumnElement[bool]:
     row = shipments.c
     return and_(row.id == shipment.id, row.holder == shipment.holder, row.state == "waiting")
-
-
-def _open(connection: Connection, destination: str, study: str) -> int | None:
-    row = shipments.c
-    same = and_(row.destination == destination, row.study_uid == study, row.state == "waiting")
-    return connection.scalar(select(row.id).where(same).with_for_update())
-
-
-def _new(connection: Connection, chosen: Chosen, now: datetime, due_at: datetime) -> int:
-    values = {
-        "destination": chosen.destination,
-        "study_uid": chosen.study,
-        "rule": chosen.rule,
-        "state": "waiting",
-        "queued_at": now,
-        "changed_at": now,
-        "due_at": due_at,
-    }
-    made = connection.execute(insert(shipments).values(values).returning(shipments.c.id))
-    return int(made.scalar_one())
-
-
-def _put(connection: Connection, number: int, sop: str) -> bool:
-    """Whether one more instance waits; another version of one that was sent waits again."""
-    row = shipment_instances.c
-    values = {"shipment_id": number, "sop_uid": sop, "state": "waiting"}
-    if insert_if_absent(connection, shipment_instances, values):
-        return True
-    same = and_(row.shipment_id == number, row.sop_uid == sop, row.state == "sent")
-    again = update(shipment_instances).where(same).values(state="waiting")
-    return bool(connection.execute(again).rowcount)
-
-
-def _mark(connection: Connection, number: int, sops: Sequence[str], values: Mapping[str, Any]) -> None:
-    row = shipment_instances.c
-    for at in range(0, len(sops), 500):
-        some = and_(row.shipment_id == number, row.sop_uid.in_(sops[at : at + 500]))
-        connection.execute(update(shipment_instances).where(some).values(values))
-
-
-def _count(connection: Connection, destination: str, results: Mapping[str, str], now: datetime) -> None:
-    reasons = [reason for reason in results.values() if reason]
-    if len(reasons) < len(results):
-        row = destination_counts.c
-        insert_if_absent(connection, destination_counts, {"destination": destination})
-        sent = {"sent": row.sent + len(results) - len(reasons), "last_sent_at": now}
-        connection.execute(update(destination_counts).where(row.destination == destination).values(sent))
-    if reasons:
-        _failed(connection, destination, reasons[-1], len(reasons))
-
-
-def _failed(connection: Connection, destination: str, reason: str, count: int) -> None:
-    row = destination_counts.c
-    insert_if_absent(connection, destination_counts, {"destination": destination})
-    values = {"failed": row.failed + count, "last_reason": reason[:_MOST_REASON]}
-    connection.execute(update(destination_counts).where(row.destination == destination).values(values))
-
-
-def _shipment(row: RowMapping | Mapping[str, Any]) -> Shipment:
-    return Shipment(
-        id=row["id"],
-        destination=row["destination"],
-        study=row["study_uid"],
-        rule=row["rule"],
-        state=row["state"],
-        queued_at=row["queued_at"],
-        changed_at=row["changed_at"],
-        due_at=row["due_at"],
-        attempts=row["attempts"],
-        total=row["total"],
-        sent=row["sent"],
-        reason=row["reason"],
-        holder=row["holder"],
-    )

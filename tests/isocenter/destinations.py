@@ -3,7 +3,7 @@
 import shutil
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from isocenter.dimse import node_for
 from isocenter.services import open_services
@@ -52,3 +52,11 @@ def somebody(behave):
         threading.Thread(target=serve, daemon=True).start()
         yield listening.getsockname()[1]
         listening.shutdown(socket.SHUT_RDWR)
+
+
+def pour(source, target, most):
+    """Pass on `most` bytes, then close both."""
+    with source, target, suppress(OSError):
+        while most > 0 and (data := source.recv(min(most, 4096))):
+            target.sendall(data)
+            most -= len(data)
