@@ -1,5 +1,6 @@
 """The findings table: what was found in which study, by which model."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -30,6 +31,15 @@ def remove_findings(connection: Connection, reports: Sequence[str]) -> None:
     """Remove the rows of reports that are gone, in the transaction of `connection`."""
     if reports:
         connection.execute(delete(findings).where(findings.c.result_uid.in_(reports)))
+
+
+def findings_of_work(connection: Connection, work: Sequence[str]) -> dict[str, tuple[FindingRecord, ...]]:
+    """The findings of work items by their UIDs, in the transaction of `connection`."""
+    query = select(findings).where(findings.c.work_item_uid.in_(work)).order_by(findings.c.id)
+    found: dict[str, list[FindingRecord]] = defaultdict(list)
+    for row in connection.execute(query).mappings():
+        found[row["work_item_uid"]].append(_record(row))
+    return {uid: tuple(records) for uid, records in found.items()}
 
 
 class SqlFindings:
@@ -87,6 +97,7 @@ def _has_later_work() -> ColumnElement[bool]:
             mine.c.uid == findings.c.work_item_uid,
             later.c.model == mine.c.model,
             later.c.state == State.COMPLETED,
+            ~later.c.shadow,
             later.c.created_at > mine.c.created_at,
         )
     )

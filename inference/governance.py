@@ -1,6 +1,6 @@
 """Which models run, in which version, and who decided so: every decision is kept."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from models.card import Card
 from models.catalog import BrokenPackage, Catalog
-from models.errors import ModelsError
+from models.errors import CardError, ModelsError
 from models.external import ExternalCard
 
 
@@ -21,6 +21,9 @@ class Standing(StrEnum):
     """It does not, because a person decided so."""
     PAUSED = "paused"
     """It does not, because its quality fell under its floor; a person enables it again."""
+    SHADOW = "shadow"
+    """This version runs beside the one that counts; its results are for comparison alone. Without a version:
+    none does any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class Decision:
 
     model: str
     version: str | None
-    """The version that runs from now on; None: the latest that is there."""
+    """The version that runs from now on, by itself or in shadow; None: the latest that is there, or none in
+    shadow."""
     standing: Standing
     by: str
     reason: str
@@ -44,7 +48,15 @@ class Decisions(Protocol):
     """Where decisions are kept."""
 
     def latest(self) -> Mapping[str, Decision]:
-        """The decision in force for each model that there is one for."""
+        """The decision in force for each model that there is one for; those on its shadow left out."""
+        ...
+
+    def shadows(self) -> Mapping[str, str]:
+        """Name of the model → its version that is in shadow, where there is one."""
+        ...
+
+    def history(self, model: str) -> Sequence[Decision]:
+        """All decisions on a model, the newest first."""
         ...
 
 
@@ -74,6 +86,40 @@ class GovernedModels:
             if self._stopped(name, decided.get(name)) is None
             if (card := self.chosen(name, decided.get(name))) is not None
         ]
+
+    def shadows(self) -> list[Card]:
+        """The versions that run in shadow, beside one that counts."""
+        running, decided = self.cards(), self._decisions.shadows()
+        return [
+            card
+            for current in running
+            for card in self.catalog.versions()
+            if card.name == current.name
+            and card.version == decided.get(card.name)
+            and card.version != current.version
+        ]
+
+    def in_shadow(self, name: str) -> Card:
+        """The version of a model that runs in shadow; raises `CardError` when there is none."""
+        for card in self.shadows():
+            if card.name == name:
+                return card
+        raise CardError(f"no version of {name!r} runs in shadow")
+
+    def before(self, name: str) -> Card:
+        """The version of a model that was decided on before the one that runs.
+
+        Raises:
+            CardError: there is none, or its package is not there any more.
+        """
+        current = self.chosen(name, self._decisions.latest().get(name))
+        enabled = (each for each in self._decisions.history(name) if each.standing is Standing.ENABLED)
+        versions = (each.version for each in enabled if each.version is not None)
+        running = current.version if current else None
+        earlier = next((version for version in versions if version != running), None)
+        if earlier is None:
+            raise CardError(f"no other version of {name!r} was decided on before")
+        return self.catalog.get(name, earlier)
 
     def external(self) -> list[ExternalCard]:
         """The models that are carried out elsewhere and may be, in order of their names."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Engine, RowMapping, func, insert, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, Select, exists, func, insert, select
 
 from inference.governance import Decision, Standing
 from inference.tables import model_decisions
@@ -29,11 +30,28 @@ class SqlDecisions:
         return decision
 
     def latest(self) -> dict[str, Decision]:
-        """The decision in force for each model that there is one for."""
-        newest = select(func.max(model_decisions.c.id)).group_by(model_decisions.c.model)
-        query = select(model_decisions).where(model_decisions.c.id.in_(newest))
+        """The decision in force for each model that there is one for; those on its shadow left out."""
+        query = _newest(model_decisions.c.standing != Standing.SHADOW)
         with reading(self._engine) as connection:
             return {row["model"]: _decision(row) for row in connection.execute(query).mappings()}
+
+    def shadows(self) -> dict[str, str]:
+        """Name of the model → its version that is in shadow, where there is one.
+
+        A version leaves the shadow when it is enabled, and does not fall back into it by itself.
+        """
+        row, later = model_decisions.c, model_decisions.alias()
+        enabled = exists(
+            select(1).where(
+                later.c.model == row.model,
+                later.c.version == row.version,
+                later.c.standing == Standing.ENABLED,
+                later.c.id > row.id,
+            )
+        )
+        query = _newest(row.standing == Standing.SHADOW).where(row.version.is_not(None), ~enabled)
+        with reading(self._engine) as connection:
+            return {row["model"]: row["version"] for row in connection.execute(query).mappings()}
 
     def history(self, model: str) -> tuple[Decision, ...]:
         """All decisions on a model, the newest first."""
@@ -41,6 +59,12 @@ class SqlDecisions:
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(model_decisions.c.id.desc())).mappings()
             return tuple(_decision(row) for row in rows)
+
+
+def _newest(which: ColumnElement[bool]) -> Select[Any]:
+    """The newest decision of each model, of those that are `which`."""
+    newest = select(func.max(model_decisions.c.id)).where(which).group_by(model_decisions.c.model)
+    return select(model_decisions).where(model_decisions.c.id.in_(newest))
 
 
 def _decision(row: RowMapping) -> Decision:

@@ -61,7 +61,7 @@ class SqlOverview:
         elif review is ReviewState.OPEN or state is AiState.FOUND:
             query = found.where(findings.c.presence != "absent")
         else:
-            query = select(work_items.c.study_uid).where(_may_be(state))
+            query = select(work_items.c.study_uid).where(_may_be(state), ~work_items.c.shadow)
         with reading(self._engine) as connection:
             return tuple(connection.scalars(query.distinct().limit(limit)))
 
@@ -80,7 +80,7 @@ def _work_of(studies: Sequence[str]) -> Select[Any]:
     counted = or_(work_items.c.outcome.is_(None), work_items.c.outcome.not_in(_WITHOUT_MEANING))
     query = select(*(work_items.c[name] for name in columns)).where(work_items.c.study_uid.in_(studies))
     ours = work_items.c.model != ""  # not the steps that others create for themselves
-    return query.where(counted, ours).order_by(work_items.c.created_at)
+    return query.where(counted, ours, ~work_items.c.shadow).order_by(work_items.c.created_at)
 
 
 def _findings_of(studies: Sequence[str]) -> Select[Any]:

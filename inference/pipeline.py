@@ -19,6 +19,7 @@ from inference.records import FindingRecord
 from inference.results.context import Report, ResultContext
 from inference.results.reading import read_findings
 from inference.results.rehearsal import rehearse
+from inference.results.rows import finding_records
 from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
 from inference.suitability import Unsuitable
@@ -75,6 +76,7 @@ class Pipeline:
         lease_seconds: for how long an item stays with a worker that says nothing.
         max_attempts: after how many failed tries an item is given up.
         worker: name of this worker; by default host and process.
+        shadows: the versions that run in shadow.
         clock: the time now, aware.
     """
 
@@ -89,6 +91,7 @@ class Pipeline:
         lease_seconds: float = 60.0,
         max_attempts: int = 3,
         worker: str = "",
+        shadows: Callable[[], Sequence[Card]] = tuple,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._archive = archive
@@ -99,11 +102,12 @@ class Pipeline:
         self._lease = timedelta(seconds=lease_seconds)
         self._max_attempts = max_attempts
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
+        self._shadows = shadows
         self._clock = clock
 
     def warm_up(self) -> None:
         """Load the models and all that results need, so that the first work item does not wait for it."""
-        for card in self._catalog.cards():
+        for card in [*self._catalog.cards(), *self._shadows()]:
             try:
                 self._runtime.load(card)
             except ModelError as error:
@@ -184,6 +188,9 @@ class Pipeline:
         analysis = self._analysis(item)
         timings |= analysis.timings
         heartbeat.check()
+        if item.shadow:
+            records = finding_records(analysis, context)
+            return self._work.complete(item.uid, transaction, (), records, timings)
         self._work.progress(item.uid, transaction, 80, "writing the results")
         with _timed(timings, "results"):
             objects = self._objects(analysis, context)
@@ -209,6 +216,8 @@ class Pipeline:
 
     def _card(self, item: WorkItem) -> Card:
         """The very model that the item was made for; where there is a newer one, its work is scheduled."""
+        if item.shadow:
+            return self._in_shadow(item)
         card = self._catalog.get(item.model.name)
         current = model_reference(card)
         if current == item.model:
@@ -224,6 +233,12 @@ class Pipeline:
         )
         self._work.create_if_absent(new)
         raise Superseded(f"{card.name} is at version {card.version} now, see {new.uid}")
+
+    def _in_shadow(self, item: WorkItem) -> Card:
+        for card in self._shadows():
+            if model_reference(card) == item.model:
+                return card
+        raise Superseded(f"{item.model.name} {item.model.version} does not run in shadow any more")
 
     def _instances(self, item: WorkItem) -> list[StoredInstance]:
         """The very images that the item was made for."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -61,6 +62,7 @@ work_items = Table(
     Column("readiness", String(16), nullable=False, server_default=text("'READY'")),
     Column("patient_id", Text, nullable=False, server_default=text("''")),
     Column("attributes", JSON, nullable=False, server_default=text("'{}'")),  # the DICOM JSON Model
+    Column("shadow", Boolean, nullable=False, server_default=false()),
     Index("ix_work_items_state", "state", "priority", "due_at"),
     Index("ix_work_items_waiting", "performer", "state", "resource", "priority", "due_at"),
     Index("ix_work_items_subject", "subject_uid", "model"),
@@ -132,6 +134,14 @@ findings = Table(
     Index("ix_findings_result", "result_uid"),
     Index("ix_findings_supersedes", "supersedes_uid"),
     Index("ix_findings_code", "code_value", "presence", "score"),
+)
+
+# What versions in shadow found: apart from `findings`, so that nothing that shows findings can show these.
+shadow_results = Table(
+    "shadow_results",
+    metadata,
+    Column("work_item_uid", String(UID_LENGTH), primary_key=True),
+    Column("findings", JSON, nullable=False),  # records as JSON
 )
 
 # Rows are only ever added: an undo is a row too.

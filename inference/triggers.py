@@ -55,6 +55,7 @@ class Triggers:
         settle: seconds between the end of a delivery of several instances and the series being complete.
         quiet: seconds after the last instance of a series otherwise.
         performed: what modalities have told; None when they tell nothing.
+        shadows: the versions that run in shadow.
         clock: the time now, aware.
     """
 
@@ -67,6 +68,7 @@ class Triggers:
         settle: float = 1.0,
         quiet: float = 5.0,
         performed: Performed | None = None,
+        shadows: Callable[[], Sequence[Card]] = tuple,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._archive = archive
@@ -74,6 +76,7 @@ class Triggers:
         self._catalog = catalog
         self._completeness = Completeness(timedelta(seconds=quiet), timedelta(seconds=settle))
         self._performed = performed
+        self._shadows = shadows
         self._clock = clock
 
     def poll(self) -> list[str]:
@@ -137,11 +140,12 @@ class Triggers:
             return []
         headers = [json.loads(header) for header in self._archive.headers(instances)]
         now = self._clock()
-        return [
-            replace(new, received_at=arrivals.received_at)
-            for card in self._cards()
-            for new in work_for(card, instances, headers, now)
-        ]
+        every = [new for card in self._cards() for new in work_for(card, instances, headers, now)]
+        for card in self._shadows():
+            # Nobody waits for it.
+            work = work_for(card, instances, headers, now, Priority.LOW)
+            every += [replace(new, shadow=True) for new in work]
+        return [replace(new, received_at=arrivals.received_at) for new in every]
 
 
 def work_for(

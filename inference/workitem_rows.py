@@ -86,7 +86,8 @@ def new_row(new: NewWorkItem, now: datetime) -> dict[str, Any]:
         "received_at": new.received_at,
         "performer": new.performer.value,
         "resource": new.resource,
-        "label": f"{new.model.name} {new.model.version}",
+        "label": f"{new.model.name} {new.model.version}{', in shadow' if new.shadow else ''}",
+        "shadow": new.shadow,
         "patient_id": patient_id(new.subject),
         "attributes": dict(new.subject),
     }

@@ -180,12 +180,15 @@ class WorkItem:
     """Input Readiness State (0040,4041)."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What others have said of it, and of whom it is, in the DICOM JSON Model."""
+    shadow: bool = False
+    """The model runs beside the version that counts, and its results are for comparison alone."""
 
     def as_json(self) -> dict[str, object]:
         """Everything as values that `json.dumps` takes; times in ISO 8601."""
         return {
             "uid": self.uid,
             "label": self.label,
+            "shadow": self.shadow,
             "performer": self.performer.value,
             "resource": self.resource,
             "model": self.model.name,
@@ -230,11 +233,17 @@ class NewWorkItem:
     """What the procedure step says of the patient, in the DICOM JSON Model."""
     repeats: str | None = None
     """UID of the work item that ended without results and is done again."""
+    shadow: bool = False
+    """For comparison alone."""
 
     @property
     def uid(self) -> str:
         # A step that has ended stays as it is (PS3.4 CC.1.1): its repetition is another one.
-        return uid_from("again", self.repeats) if self.repeats else work_item_uid(self.model, self.inputs)
+        if self.repeats:
+            return uid_from("again", self.repeats)
+        # A version that leaves the shadow runs on the same images again, for all to see.
+        uid = work_item_uid(self.model, self.inputs)
+        return uid_from("shadow", uid) if self.shadow else uid
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -11,6 +11,7 @@ from inference.completeness import Arrivals
 from inference.findings_sql import add_findings
 from inference.inserting import insert_if_absent
 from inference.records import FindingRecord
+from inference.shadow_sql import add_shadow_result
 from inference.tables import work_items
 from inference.uids import uid_from
 from inference.ups.data_set import subject_of
@@ -43,7 +44,8 @@ def schedule(connection: Connection, new: NewWorkItem, now: datetime) -> bool:
     cancelled: its result would be out of date when it came.
     """
     row = work_items.c
-    same = and_(row.subject_uid == new.inputs.subject, row.model == new.model.name, row.uid != new.uid)
+    of_model = and_(row.model == new.model.name, row.shadow == new.shadow)
+    same = and_(row.subject_uid == new.inputs.subject, of_model, row.uid != new.uid)
     newest = select(row.uid).where(same).order_by(row.created_at.desc(), row.uid).limit(1)
     values = new_row(new, now) | {"predecessor_uid": connection.scalar(newest)}
     if not insert_if_absent(connection, work_items, values):
@@ -188,6 +190,8 @@ class SqlWorkItems:
     ) -> WorkItem:
         """End the work item with its results; the rows of its findings appear in the same moment.
 
+        What was found in shadow is kept for the comparison alone.
+
         Raises:
             LeaseLost: somebody else took the item over; nothing is written.
         """
@@ -196,8 +200,12 @@ class SqlWorkItems:
         values |= {"results": list(results), "timings": dict(timings), "progress": 100, "progress_note": ""}
         with writing(self._engine) as connection:
             _change(connection, uid, transaction, values)
-            add_findings(connection, findings)
-            return _reported(connection, uid, now)
+            item = _reported(connection, uid, now)
+            if item.shadow:
+                add_shadow_result(connection, uid, findings)
+            else:
+                add_findings(connection, findings)
+            return item
 
     def retry(
         self, uid: str, transaction: str, reason: str, at: datetime, *, counts: bool = True
@@ -275,6 +283,7 @@ def repeat(connection: Connection, uid: str, now: datetime) -> WorkItem:
             resource=item.resource,
             subject=subject_of(item.attributes),
             repeats=uid,
+            shadow=item.shadow,
         )
         known = not schedule(connection, again, now)
         return repeat(connection, again.uid, now) if known else fetch(connection, again.uid)

@@ -4,6 +4,8 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -19,13 +21,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dicomweb.overlay import overlay_router
 from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
 from dicomweb.ups import workitems_router
+from inference.comparison import Comparison
 from isocenter.disks import disks_of
 from isocenter.metrics import registry_for
 from isocenter.model_cards import deciding, model_cards
 from isocenter.routing.api import routes_router
 from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
+from models.errors import ModelsError
 from storage.errors import StorageError
+from webui.api.comparison import comparison_router
 from webui.api.errors import add_review_errors
 from webui.api.modality_worklist import modality_worklist_router
 from webui.api.models import models_router
@@ -88,6 +93,7 @@ def create_app(services: Services) -> FastAPI:
         identify,
     )
     app.include_router(models, prefix="/api")
+    app.include_router(comparison_router(partial(_compared, services)), prefix="/api")
     operations = operations_router(services.archive, lambda: disks_of(settings), version("isocenter"))
     app.include_router(operations, prefix="/api")
     app.include_router(quality_router(services.quality), prefix="/api")
@@ -119,6 +125,13 @@ def create_app(services: Services) -> FastAPI:
     if hosts := _allowed_hosts(settings):
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return app
+
+
+def _compared(services: Services, name: str, since: datetime | None) -> Comparison | None:
+    try:
+        return services.comparison(name, since)
+    except ModelsError:
+        return None
 
 
 def _allowed_hosts(settings: Settings) -> list[str]:

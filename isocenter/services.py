@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from inference.comparison import Comparison, compare
 from inference.findings_sql import SqlFindings
 from inference.following import ReportFollower
 from inference.governance import GovernedModels
@@ -17,6 +18,7 @@ from inference.quality_sql import SqlQuality
 from inference.replay import Replay
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
+from inference.shadow_sql import SqlShadow
 from inference.signing import Signing
 from inference.triggers import Triggers
 from inference.ups.data_set import Access
@@ -69,6 +71,7 @@ class Services:
     signing: Signing
     history: SqlReviews
     quality: SqlQuality
+    shadow: SqlShadow
     worklist: SqlWorklist
     shipments: SqlShipments
     performed: SqlPerformedSteps
@@ -87,6 +90,7 @@ class Services:
             settle=inference.settle_seconds,
             quiet=inference.quiet_seconds,
             performed=self.performed,
+            shadows=self.catalog.shadows,
         )
 
     def upkeep(self) -> None:
@@ -101,6 +105,16 @@ class Services:
             if not follower.poll():
                 break
         pause_below(floors_of(self.catalog, self.decisions), self.quality, self.decisions)
+
+    def comparison(self, name: str, since: datetime | None = None) -> Comparison:
+        """How the version of a model that is in shadow differs from the one that runs.
+
+        Raises:
+            CardError: no version of it is in shadow.
+            ModelStopped: it does not run.
+        """
+        current, shadow = self.catalog.get(name).version, self.catalog.in_shadow(name).version
+        return compare(name, current, shadow, self.shadow.pairs(name, current, shadow, since))
 
     def replay(self) -> Replay:
         """What explains results and makes them again."""
@@ -117,6 +131,7 @@ class Services:
             Runtime(threads=inference.threads, timeout_s=inference.timeout_seconds),
             lease_seconds=inference.lease_seconds,
             max_attempts=inference.max_attempts,
+            shadows=self.catalog.shadows,
         )
         pipeline.warm_up()
         return pipeline
@@ -188,6 +203,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 reviews=reviews,
                 history=history,
                 quality=SqlQuality(engine),
+                shadow=SqlShadow(engine),
                 signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
                 worklist=SqlWorklist(engine),
                 shipments=SqlShipments(engine),

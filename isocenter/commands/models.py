@@ -1,6 +1,5 @@
 """Commands about the AI models of an installation."""
 
-import getpass
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from inference.governance import Decision, Standing
 from inference.records import FindingRecord
 from isocenter.commands.console import err, out, print_json, print_table, progress
 from isocenter.commands.options import with_settings
+from isocenter.commands.versions import compare, decide, promote, reason_option, rollback, shadow
 from isocenter.settings import Settings
 from models.card import CARD_FILE, Card, load_card, load_package
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 _version = click.option("--version", help="This version; the latest where none is given.")
-_reason = click.option("--reason", default="", help="Why; kept with the decision.")
 _package = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _existing = click.Path(exists=True, path_type=Path)
 
@@ -28,6 +27,10 @@ _existing = click.Path(exists=True, path_type=Path)
 @click.group()
 def models() -> None:
     """The AI models of this installation."""
+
+
+for _command in (shadow, compare, promote, rollback):
+    models.add_command(_command)
 
 
 @models.command(name="list")
@@ -51,6 +54,7 @@ def list_models(settings: Settings, *, as_json: bool) -> None:
 
 def _listed(services: "Services") -> list[dict[str, Any]]:
     running = {(card.name, card.version) for card in services.catalog.cards()}
+    shadows = {(card.name, card.version) for card in services.catalog.shadows()}
     outside = [
         {"name": card.name, "version": card.version, "title": card.title, "task": "external"}
         | {"runs": services.catalog.why_stopped(card.name) is None, "sha256": "", "folder": str(card.folder)}
@@ -64,7 +68,8 @@ def _listed(services: "Services") -> list[dict[str, Any]]:
             "runs": (card.name, card.version) in running,
             "task": card.task,
             "title": card.title,
-            "note": services.catalog.why_stopped(card.name) or "",
+            "note": services.catalog.why_stopped(card.name)
+            or ("in shadow" if (card.name, card.version) in shadows else ""),
             "folder": str(card.folder),
             "sha256": card.model.sha256,
         }
@@ -136,7 +141,7 @@ def _decision_row(decision: Decision) -> dict[str, str]:
 @models.command()
 @click.argument("source", type=_existing)
 @click.option("--disabled", is_flag=True, help="Do not run it yet.")
-@_reason
+@reason_option
 @with_settings()
 def add(settings: Settings, source: Path, reason: str, *, disabled: bool) -> None:
     """Check the model package in SOURCE (a folder, .zip or .tar file), copy it here, and enable it."""
@@ -147,12 +152,12 @@ def add(settings: Settings, source: Path, reason: str, *, disabled: bool) -> Non
     with open_services(settings) as services:
         others = [each for each in services.catalog.catalog.versions() if each.name == card.name]
         if not disabled:
-            _decide(services, card.name, Standing.ENABLED, card.version, reason or "added")
+            decide(services, card.name, Standing.ENABLED, card.version, reason or "added")
         elif len(others) == 1:
-            _decide(services, card.name, Standing.DISABLED, None, reason or "added without being enabled")
+            decide(services, card.name, Standing.DISABLED, None, reason or "added without being enabled")
         elif services.decisions.latest().get(card.name) is None:
             # Without a decision the latest version would run: hold on to the one that runs now.
-            _decide(services, card.name, Standing.ENABLED, others[-2].version, f"{card.version} added")
+            decide(services, card.name, Standing.ENABLED, others[-2].version, f"{card.version} added")
     state = "added, not enabled" if disabled else "added and enabled"
     out.print(f"{card.name} {card.version}: {state}", markup=False, soft_wrap=True)
 
@@ -160,7 +165,7 @@ def add(settings: Settings, source: Path, reason: str, *, disabled: bool) -> Non
 @models.command()
 @click.argument("name")
 @_version
-@_reason
+@reason_option
 @with_settings()
 def enable(settings: Settings, name: str, version: str | None, reason: str) -> None:
     """Let a model run, in this version from now on; also the way back to an earlier version."""
@@ -168,14 +173,14 @@ def enable(settings: Settings, name: str, version: str | None, reason: str) -> N
 
     with open_services(settings) as services:
         card = services.catalog.catalog.get(name, version)
-        _decide(services, name, Standing.ENABLED, card.version, reason)
+        decide(services, name, Standing.ENABLED, card.version, reason)
         stopped = services.catalog.why_stopped(name)
     out.print(stopped or f"{name} {card.version}: runs from now on", markup=False, soft_wrap=True)
 
 
 @models.command()
 @click.argument("name")
-@_reason
+@reason_option
 @with_settings()
 def disable(settings: Settings, name: str, reason: str) -> None:
     """Stop a model; work that waits for it ends as withdrawn, results stay."""
@@ -184,14 +189,14 @@ def disable(settings: Settings, name: str, reason: str) -> None:
     with open_services(settings) as services:
         before = services.decisions.latest().get(name)
         card = services.catalog.chosen(name, before) or services.catalog.catalog.get(name)
-        _decide(services, name, Standing.DISABLED, card.version, reason)
+        decide(services, name, Standing.DISABLED, card.version, reason)
     out.print(f"{name}: does not run any more", markup=False)
 
 
 @models.command()
 @click.argument("name")
 @_version
-@_reason
+@reason_option
 @with_settings()
 def remove(settings: Settings, name: str, version: str | None, reason: str) -> None:
     """Delete a model package that was added; its results stay."""
@@ -204,12 +209,8 @@ def remove(settings: Settings, name: str, version: str | None, reason: str) -> N
         chosen = services.catalog.chosen(name, decision)
         remove_package(card, settings.models_dir)
         if chosen is not None and chosen.version == card.version:
-            _decide(services, name, Standing.DISABLED, None, reason or f"{card.version} removed")
+            decide(services, name, Standing.DISABLED, None, reason or f"{card.version} removed")
     out.print(f"{card.name} {card.version}: removed", markup=False)
-
-
-def _decide(services: "Services", name: str, standing: Standing, version: str | None, reason: str) -> None:
-    services.decisions.record(name, standing, by=getpass.getuser(), version=version, reason=reason)
 
 
 @models.command(name="try")

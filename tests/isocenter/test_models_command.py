@@ -59,6 +59,19 @@ def test_from_adding_to_removing(tmp_path, models, series):
     assert "validated" in shown
 
 
+def test_version_in_shadow_is_promoted_and_rolled_back(tmp_path, models):
+    old, new = (dark_package(tmp_path / version, version=version) for version in ("1.0.0", "2.0.0"))
+    models("add", str(old))
+    models("add", "--disabled", str(new))
+    said = (0, "dark: 2.0.0 runs in shadow of 1.0.0\n")
+    assert models("shadow", "dark", "--version", "2.0.0", "--reason", "trial") == said
+    _, compared = models("compare", "dark", "--json")
+    assert json.loads(compared) | {"current": "1.0.0", "shadow": "2.0.0", "inputs": 0} == json.loads(compared)
+    assert models("promote", "dark") == (0, "dark 2.0.0: runs from now on\n")
+    assert models("rollback", "dark") == (0, "dark 1.0.0: runs from now on\n")
+    assert models("compare", "dark")[1] == "isocenter: no version of 'dark' runs in shadow\n"
+
+
 def test_model_is_tried_on_files_without_an_archive(tmp_path, models, series):
     package = dark_package(tmp_path / "packages")
     code, text = models("try", str(package), str(series), "--out", str(tmp_path / "out"), "--json")

@@ -135,3 +135,11 @@ def test_a_lost_database_gets_its_signed_reviews_back_from_the_reports(
 
     assert said(after) == said(before)
     assert [f["review"]["comment"] for f in after["findings"]][:2] == ["bigger", "vessel"]
+
+
+def test_comparison_needs_a_version_in_shadow(web):
+    answer = web.get("/api/models/ct-nodule-candidates/comparison", params={"since": "2026-01-01"})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        404,
+        "no version of ct-nodule-candidates runs in shadow",
+    )
