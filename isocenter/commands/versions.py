@@ -109,8 +109,8 @@ def _print_comparison(compared: Comparison) -> None:
             ],
         )
     steps = sorted({step for means in compared.seconds.values() for step in means})
-    rows = [(step, *(_seconds(means, step) for means in compared.seconds.values())) for step in steps]
-    print_table(("seconds", *compared.seconds), rows)
+    steps_taken = [(step, *(_seconds(means, step) for means in compared.seconds.values())) for step in steps]
+    print_table(("seconds", *compared.seconds), steps_taken)
     for pair in compared.examples:
         out.print(f"differ on study {pair.study}, series {pair.series}", markup=False, soft_wrap=True)
 
