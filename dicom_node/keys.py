@@ -18,15 +18,15 @@ from storage.search import (
     BY_TAG,
     LEVELS,
     SERIES_TAGS,
-    TIME_OF,
-    DateTimeRange,
     Exact,
     Level,
     Match,
     OneOf,
     Range,
+    Value,
     Wildcard,
     is_study_tag,
+    with_joined_ranges,
 )
 
 _Value = Exact | Wildcard | Range | OneOf
@@ -83,32 +83,14 @@ def read_keys(identifier: Identifier, level: QueryLevel, *, combined: bool = Fal
     }
     matched = {path for path in valued if path in BY_TAG and BY_TAG[path].matched}
     include = tuple(tag for tag in asked if _is_answered(tag, level))
-    values = {path: _value(path, valued[path]) for path in sorted(matched)}
+    values: dict[str, Value] = {path: _value(path, valued[path]) for path in sorted(matched)}
     return Keys(
         matches=tuple(
-            Match(path, value) for path, value in (_joined(values) if combined else values).items()
+            Match(path, value) for path, value in (with_joined_ranges(values) if combined else values).items()
         ),
         include=include,
         all_supported=matched == valued.keys() and len(include) == len(asked),
     )
-
-
-def _joined(values: Mapping[str, _Value]) -> dict[str, _Value | DateTimeRange]:
-    """With ranges of date and time that have the same form as one."""
-    joined: dict[str, _Value | DateTimeRange] = dict(values)
-    for date, time in TIME_OF.items():
-        days, times = values.get(date), values.get(time)
-        if isinstance(days, Range) and isinstance(times, Range) and _form(days) == _form(times):
-            low, high = (
-                (a, b) if a and b else None for a, b in ((days.low, times.low), (days.high, times.high))
-            )
-            joined[date] = DateTimeRange(low, high)
-            del joined[time]
-    return joined
-
-
-def _form(of: Range) -> tuple[bool, bool]:
-    return of.low is None, of.high is None
 
 
 def _values(path: str, element: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

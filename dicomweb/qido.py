@@ -30,12 +30,17 @@ _TEXT = "Text; wild cards * and ? are taken"
 _OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
     (
         "includefield",
-        "Attributes beyond the required ones, separated by commas, or `all`",
+        "Attributes beyond the required ones, separated by commas, or `all`. Private ones with their creator: "
+        "`includefield=00291008&00290010=ACME`",
         {"type": "string"},
     ),
-    ("fuzzymatching", "Match person names by their components", {"type": "boolean", "default": False}),
+    (
+        "fuzzymatching",
+        "Match person names by the beginnings of their words, too",
+        {"type": "boolean", "default": False},
+    ),
     ("multiplevaluematching", "Several values always match any of them", {"type": "boolean"}),
-    ("emptyvaluematching", "Empty values are not matched", {"type": "boolean"}),
+    ("emptyvaluematching", '`""` always matches what has no value', {"type": "boolean"}),
     ("limit", "At most so many results", {"type": "integer", "minimum": 0}),
     ("offset", "Results to pass over", {"type": "integer", "minimum": 0, "default": 0}),
 ]

@@ -2,13 +2,27 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
 from dicomweb.problems import BadRequest
+from storage.errors import InvalidQuery
 from storage.instances import checked_uid
-from storage.search import BY_TAG, Exact, Level, Match, OneOf, Query, Range, Wildcard
+from storage.key_matching import Keys
+from storage.search import (
+    BY_TAG,
+    Empty,
+    Exact,
+    Level,
+    Match,
+    OneOf,
+    Query,
+    Range,
+    Value,
+    Wildcard,
+    with_joined_ranges,
+)
 
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _RESERVED = frozenset({"accept", "includefield", "limit", "offset", *_SWITCHES})
@@ -18,6 +32,9 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_NUMBER = 2**31 - 1
 _MAX_VALUES = 10_000
 _MAX_DEPTH = 8
+_EMPTY = '""'
+_CREATOR = re.compile(r"[0-9A-Fa-f]{3}[13579BDFbdf]00[1-9A-Fa-f][0-9A-Fa-f]")
+_NOT_IN_HEADERS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
 
 # PS3.4 C.2.2.2.4, C.2.2.2.5
 _WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -94,31 +111,69 @@ def read_query(
         grouped.setdefault(name.lower() if name.lower() in _RESERVED else name, []).append(value)
     options = {name: grouped.pop(name) for name in list(grouped) if name in _RESERVED}
     switches = {name: _truth(name, options.get(name, ["false"])) for name in _SWITCHES}
+    creators = {name: grouped.pop(name)[-1].strip() for name in list(grouped) if _CREATOR.fullmatch(name)}
+    keys = _beyond_the_index(grouped)
     matches, universal = _matches(grouped)
+    include = _include(options.get("includefield", []), universal)
     return Query(
         level=level,
         matches=tuple(matches),
         study=None if study is None else checked_uid(study, "StudyInstanceUID"),
         series=None if series is None else checked_uid(series, "SeriesInstanceUID"),
-        include=_include(options.get("includefield", []), universal),
+        include=include,
+        keys=keys,
+        creators=_creators_of(include, creators),
         fuzzy=switches["fuzzymatching"],
         limit=_number("limit", options["limit"]) if "limit" in options else None,
         offset=_number("offset", options.get("offset", ["0"])),
     )
 
 
+def _creators_of(include: Sequence[str], creators: dict[str, str]) -> dict[str, str]:
+    """By private attribute its creator, which the element that reserves its block says (PS3.18 8.3.4.3)."""
+    blocks = {name.upper(): creator for name, creator in creators.items() if creator}
+    reserved = {tag: f"{tag[:4]}00{tag[4:6]}" for tag in include}
+    return {tag: blocks[element] for tag, element in reserved.items() if element in blocks}
+
+
+def _beyond_the_index(grouped: dict[str, list[str]]) -> dict[str, Any]:
+    """The keys in sequences that no index has, taken out of `grouped`."""
+    keys: dict[str, Any] = {}
+    for name in [name for name in grouped if "." in name]:
+        asked = attribute(name)
+        if asked.tag not in BY_TAG and any(value.strip("*") for value in grouped[name]):
+            values = (_separated(asked.vr, value) for value in grouped.pop(name))
+            _add_key(keys, name, asked, [part for parts in values for part in parts])
+    return keys
+
+
+def _add_key(keys: dict[str, Any], name: str, asked: Attribute, values: Sequence[str]) -> None:
+    if asked.vr[:2] in _NOT_IN_HEADERS:  # the dictionary knows "OB or OW"
+        raise BadRequest(f"{name} is not an attribute to search by")
+    *path, tag = asked.tag.split(".")
+    for step in path:
+        keys = keys.setdefault(step, {"vr": "SQ", "Value": [{}]})["Value"][0]
+    keys[tag] = {"vr": asked.vr, "Value": list(values)}
+    try:
+        Keys(keys)
+    except InvalidQuery as error:
+        raise BadRequest(f"{name}: {error}") from error
+
+
 def _matches(grouped: dict[str, list[str]]) -> tuple[list[Match], list[str]]:
     """What must match, and the tags that a universal match only asks for (PS3.4 C.2.2.2.3)."""
-    matches, universal = [], []
+    matches: dict[str, Value] = {}
+    universal = []
     for name, values in grouped.items():
         tag, vr = attribute(name)
         if all(value.strip("*") == "" for value in values):
             universal.append(tag)
         elif tag in BY_TAG and BY_TAG[tag].matched:
-            matches.append(Match(tag, _value(name, vr, values)))
+            matches[tag] = _value(name, vr, values)
         else:
             raise BadRequest(f"{name} is not an attribute to search by")
-    return matches, universal
+    # Combined datetime matching is what a search over the web does (PS3.18 10.6).
+    return [Match(tag, value) for tag, value in with_joined_ranges(matches).items()], universal
 
 
 def _include(fields: Sequence[str], universal: Sequence[str]) -> tuple[str, ...]:
@@ -128,10 +183,12 @@ def _include(fields: Sequence[str], universal: Sequence[str]) -> tuple[str, ...]
     return tuple(dict.fromkeys([*universal, *(attribute(name).tag for name in names)]))
 
 
-def _value(name: str, vr: str, given: Sequence[str]) -> Exact | Wildcard | Range | OneOf:
+def _value(name: str, vr: str, given: Sequence[str]) -> Value:
     values = [part for value in given for part in _separated(vr, value) if part]
     if not 0 < len(values) <= _MAX_VALUES:
         raise BadRequest(f"{name}: 1 to {_MAX_VALUES} values can be given")
+    if values == [_EMPTY]:
+        return Empty()
     wild = vr in _WILDCARD_VRS and any(character in value for value in values for character in "*?")
     if len(values) == 1:
         return Wildcard(values[0]) if wild else _single(name, vr, values[0])
@@ -153,8 +210,8 @@ def _separated(vr: str, value: str) -> list[str]:
 
 
 def _single(name: str, vr: str, value: str) -> Exact | Range:
-    if value == '""':
-        raise BadRequest(f"{name}: empty value matching (PS3.4 C.2.2.2.7) is not offered")
+    if value == _EMPTY:
+        raise BadRequest(f"{name}: empty value matching (PS3.4 C.2.2.2.7) cannot be combined with values")
     if vr == "UI" and not _UID.fullmatch(value):
         raise BadRequest(f"{name}: {value[:100]!r} is not a UID")
     if vr in _RANGE_FORMS:

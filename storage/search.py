@@ -1,7 +1,8 @@
 """What may be asked: the matching kinds of PS3.4 C.2.2.2 as values; no SQL, no HTTP, no DIMSE."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Level = Literal["study", "series", "instance"]
@@ -48,6 +49,14 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Empty:
+    """Empty value matching (C.2.2.2.7): the attribute is absent or has no value."""
+
+
+Value = Exact | Wildcard | Range | DateTimeRange | OneOf | Empty
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """One attribute and what its value must be.
 
@@ -55,7 +64,7 @@ class Match:
     """
 
     tag: str
-    value: Exact | Wildcard | Range | DateTimeRange | OneOf
+    value: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,12 @@ class Query:
     series: str | None = None
     include: tuple[str, ...] = ()
     fuzzy: bool = False
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """Further keys in the DICOM JSON Model, for which headers are read: those of the instances, or above that
+    level the one of the first instance of the study or series. That is bounded: see `MOST_HEADERS`."""
+    creators: Mapping[str, str] = field(default_factory=dict)
+    """Private creator of a private attribute in `include`, which may stand in another block of an instance
+    (PS3.5 7.8.1)."""
     limit: int | None = None
     offset: int = 0
     behind: str | None = None
@@ -161,6 +176,9 @@ DEFAULT_LIMIT: dict[Level, int] = {"study": 1_000, "series": 10_000, "instance":
 MAX_LIMIT = 10_000
 """Answers to any one query; a greater limit is taken as this, and `Page.more` tells."""
 
+MOST_HEADERS = 2_000
+"""Headers that one query reads to match `Query.keys`; where there are others, `Page.more` tells."""
+
 # What the modules of patient and study (PS3.3 C.7.1, C.7.2) hold beyond group 0010, and those of series,
 # equipment and frame of reference (C.7.3 to C.7.5): the same in all instances of a study or series.
 STUDY_TAGS = frozenset({"00080051", "00080096", "00081032", "00081048", "00081060", "00321032", "00321034"})
@@ -176,3 +194,25 @@ SERIES_TAGS = frozenset(
 def is_study_tag(tag: str) -> bool:
     """The attribute belongs to the patient or study."""
     return tag[:4] == "0010" or tag in STUDY_TAGS
+
+
+def with_joined_ranges(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Ranges of a date and of its time that are open at the same ends, as one range (PS3.4 C.2.2.2.5).
+
+    Args:
+        values: by tag.
+    """
+    joined = dict(values)
+    for date, time in TIME_OF.items():
+        days, times = values.get(date), values.get(time)
+        if isinstance(days, Range) and isinstance(times, Range) and _form(days) == _form(times):
+            low, high = (
+                (a, b) if a and b else None for a, b in ((days.low, times.low), (days.high, times.high))
+            )
+            joined[date] = DateTimeRange(low, high)
+            del joined[time]
+    return joined
+
+
+def _form(of: Range) -> tuple[bool, bool]:
+    return of.low is None, of.high is None

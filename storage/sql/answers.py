@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from storage.private import stored_tags
 from storage.search import ATTRIBUTES, LEVELS, SERIES_TAGS, Attribute, Level, Query, is_study_tag
 from storage.sql.packing import unpack
 from storage.sql.stored import chunks
@@ -236,20 +237,29 @@ def _requests(connection: Connection, ids: list[int]) -> dict[int, list[Element]
 
 
 def _further(query: Query, known: set[str]) -> set[str]:
-    return {tag.split(".")[0] for tag in query.include if tag != _ALL} - known
+    literally = (tag for tag in query.include if tag != _ALL and tag not in query.creators)
+    return {tag.split(".")[0] for tag in literally} - known
 
 
 def _wants_beyond(query: Query, known: set[str]) -> bool:
-    return bool(_further(query, known)) or _ALL in query.include
+    return bool(_further(query, known) or query.creators) or _ALL in query.include
 
 
 def _beyond(connection: Connection, query: Query, rows: Rows, known: set[str]) -> list[dict[str, Element]]:
     """What was asked for and is no column: from the header of an instance of the study or series."""
     tags = _further(query, known)
     everything = _ALL in query.include
-    ids = _instances_of(connection, query.level, rows)
+    return [
+        _chosen(header, query.level, tags | stored_tags(header, query.creators), everything=everything)
+        for header in headers_of(connection, query.level, rows)
+    ]
+
+
+def headers_of(connection: Connection, level: Level, rows: Rows) -> Iterator[dict[str, Element]]:
+    """The header of each instance, or of the first of each study or series, in the DICOM JSON Model."""
+    ids = _instances_of(connection, level, rows)
     packed = _packed_headers(connection, ids)
-    return [_chosen(packed.get(i, b""), query.level, tags, everything=everything) for i in ids]
+    return (json.loads(unpack(packed[i])) if i in packed else {} for i in ids)
 
 
 def _instances_of(connection: Connection, level: Level, rows: Rows) -> list[int]:
@@ -288,8 +298,9 @@ def _packed_headers(connection: Connection, ids: Sequence[int]) -> dict[int, byt
     return found
 
 
-def _chosen(packed: bytes, level: Level, tags: set[str], *, everything: bool) -> dict[str, Element]:
-    attributes = json.loads(unpack(packed)) if packed else {}
+def _chosen(
+    attributes: Mapping[str, Element], level: Level, tags: set[str], *, everything: bool
+) -> dict[str, Element]:
     return {
         tag: _without_bulk(value)
         for tag, value in attributes.items()

@@ -8,12 +8,10 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from storage.errors import InvalidQuery
 from storage.names import normalised
-from storage.search import BY_TAG, TIME_OF, DateTimeRange, Exact, Match, OneOf, Range, Wildcard
+from storage.search import BY_TAG, TIME_OF, DateTimeRange, Empty, Exact, Match, OneOf, Range, Value, Wildcard
 from storage.sql.name_matching import has_group_like, is_patient_name, words_in_any_order
 from storage.sql.patterns import Column, Condition, case_sensitive, is_universal, like, like_pattern
 from storage.sql.tables import instances, series, series_classes, series_requests, studies, study_modality
-
-Value = Exact | Wildcard | Range | DateTimeRange | OneOf
 
 _LONGEST = 1024
 """Characters; PS3.5 6.2 has no searched value longer than 194."""
@@ -69,6 +67,8 @@ def _texts(value: Value) -> tuple[str, ...]:
             return (*(low or ()), *(high or ()))
         case OneOf(values):
             return values
+        case Empty():
+            return ()
 
 
 def is_everything(value: Value) -> bool:
@@ -84,9 +84,13 @@ def is_everything(value: Value) -> bool:
             return low is None and high is None
         case OneOf(values):
             return not any(values)
+        case Empty():
+            return False
 
 
 def _matched(dialect: str, tag: str, value: Value) -> Condition:
+    if isinstance(value, Empty):
+        return _is_empty(tag)
     if isinstance(value, OneOf):
         return _one_of(dialect, tag, value)
     if isinstance(value, Wildcard) and not {"*", "?"} & set(value.pattern):
@@ -105,6 +109,23 @@ def _one_of(dialect: str, tag: str, value: OneOf) -> Condition:
     if len(wanted) > _MOST_COSTLY:
         raise InvalidQuery(f"more than {_MOST_COSTLY} values of {BY_TAG[tag].keyword}")
     return or_(*(_matched(dialect, tag, Exact(text)) for text in wanted))
+
+
+def _is_empty(tag: str) -> Condition:
+    match _SPECIAL.get(tag, BY_TAG[tag].vr):
+        case "IS" | "US":
+            return _COLUMNS[tag] == 0 if tag == _FRAMES else _COLUMNS[tag].is_(None)
+        case "modalities":
+            there = select(study_modality.c.study_id).where(study_modality.c.modality != "")
+            return ~there.where(study_modality.c.study_id == studies.c.id).correlate(studies).exists()
+        case "request":
+            column = _COLUMNS[tag]
+            there = select(series_requests.c.series_id).where(column != "")
+            return ~there.where(series_requests.c.series_id == series.c.id).correlate(series).exists()
+        case "classes":
+            return false()
+        case _:
+            return _COLUMNS[tag] == ""
 
 
 class _DoesNotApply(Exception):
@@ -143,6 +164,7 @@ _COLUMNS: dict[str, Column] = {
     "00280011": instances.c.columns,
     "00280100": instances.c.bits_allocated,
 }
+_FRAMES = "00280008"
 _AS_IS = {"SH", "CS", "UI"}
 """Compared as they are: `IN` a list will do."""
 

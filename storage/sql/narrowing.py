@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from storage.names import name_groups, normalised, words
-from storage.search import Exact, Match, Query, Wildcard
+from storage.search import Empty, Exact, Match, Query, Wildcard
 from storage.sql.matching import is_everything
 from storage.sql.name_matching import name_starts
 from storage.sql.patterns import (
@@ -56,9 +56,8 @@ def narrowed(connection: Connection, query: Query) -> list[Condition]:
 
 
 def _is_selective(match: Match) -> bool:
-    return (
-        match.tag in _SELECTIVE and not isinstance(match.value, Wildcard) and not is_everything(match.value)
-    )
+    is_some = not isinstance(match.value, Wildcard | Empty) and not is_everything(match.value)
+    return match.tag in _SELECTIVE and is_some
 
 
 class _Prefix:

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, false, literal, literal_column, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, false, literal, literal_column, select, tuple_
 
+from storage.key_matching import Keys
 from storage.search import (
     BY_TAG,
     DEFAULT_LIMIT,
     LEVELS,
     MAX_LIMIT,
+    MOST_HEADERS,
     Exact,
     Level,
     Match,
@@ -17,12 +19,13 @@ from storage.search import (
     Query,
     Range,
 )
-from storage.sql.answers import ANSWERED, answers
+from storage.sql.answers import ANSWERED, answers, headers_of
 from storage.sql.matching import condition, is_everything
 from storage.sql.narrowing import narrowed
 from storage.sql.patterns import Condition
 from storage.sql.tables import instances, series, studies, study_modality
 
+_HEADERS_AT_ONCE = 100
 _MODALITIES = "00080061"
 _STUDY_DATE = "00080020"
 
@@ -65,9 +68,29 @@ _STUDIES_FIRST = _joined(literal_column("+studies.id"))
 def run(connection: Connection, query: Query) -> Page:
     """The page of answers to `query`. Raises `InvalidQuery`."""
     limit = min(DEFAULT_LIMIT[query.level] if query.limit is None else max(query.limit, 0), MAX_LIMIT)
-    statement = _selected(connection, query).limit(limit + 1).offset(max(query.offset, 0))
-    rows = connection.execute(statement).all()
+    statement = _selected(connection, query)
+    if query.keys:
+        found, more = _matching_headers(connection, query, statement, limit)
+        return Page(tuple(answers(connection, query, found)), more=more)
+    rows = connection.execute(statement.limit(limit + 1).offset(max(query.offset, 0))).all()
     return Page(tuple(answers(connection, query, rows[:limit])), more=len(rows) > limit)
+
+
+def _matching_headers(
+    connection: Connection, query: Query, statement: Select[Any], limit: int
+) -> tuple[list[Row[Any]], bool]:
+    """The rows whose header has what is asked, and whether there may be more."""
+    keys = Keys(query.keys, fuzzy=query.fuzzy)
+    wanted = max(query.offset, 0) + limit
+    candidates = connection.execute(statement.limit(MOST_HEADERS + 1)).all()
+    found: list[Row[Any]] = []
+    for start in range(0, min(len(candidates), MOST_HEADERS), _HEADERS_AT_ONCE):
+        some = candidates[start : min(start + _HEADERS_AT_ONCE, MOST_HEADERS)]
+        read = headers_of(connection, query.level, some)
+        found += [row for row, header in zip(some, read, strict=True) if keys.match(header)]
+        if len(found) > wanted:
+            return found[wanted - limit : wanted], True
+    return found[wanted - limit :], len(candidates) > MOST_HEADERS
 
 
 def _selected(connection: Connection, query: Query) -> Select[Any]:

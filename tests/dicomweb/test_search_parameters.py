@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dicomweb.problems import BadRequest
 from dicomweb.search_parameters import attribute, read_query
 from storage.errors import InvalidInstance
-from storage.search import Exact, Match, OneOf, Query, Range, Wildcard
+from storage.search import DateTimeRange, Empty, Exact, Match, OneOf, Query, Range, Wildcard
 
 
 def match(name: str, *values: str):
@@ -57,6 +57,8 @@ def test_an_attribute_that_is_not_searched_by_is_refused_as_it_was_named(name):
         ("StudyTime", ["10:30-1130"], Range("1030", "1130")),
         ("StudyTime", ["101500.25"], Exact("101500.25")),
         ("InstanceNumber", ["3"], Exact("3")),
+        ("PatientID", ['""'], Empty()),
+        ("StudyDate", ['""'], Empty()),
     ],
 )
 def test_values_become_the_matching_kind_of_their_vr(name, values, value):
@@ -124,7 +126,10 @@ def test_what_ohif_asks_for_its_study_list_is_understood():
         ("StudyTime", "noon"),
         ("StudyInstanceUID", "1.2.x"),
         ("StudyInstanceUID", ","),
-        ("PatientID", '""'),
+        ("PatientID", '""\\a'),
+        ("ProcedureCodeSequence.Nothing", "1"),
+        ("ReferencedStudySequence.StudyDate", "soon"),
+        ("IconImageSequence.PixelData", "1"),
         ("PatientID", "a\x00b"),
         ("PatientID", "a*\\b"),
     ],
@@ -138,6 +143,30 @@ def test_several_values_match_with_and_without_the_switch_for_it():
     asked = ("PatientID", "a\\b")
     for more in ([], [("multiplevaluematching", "true"), ("emptyvaluematching", "true")]):
         assert read_query([asked, *more], "study").matches == (Match("00100020", OneOf(("a", "b"))),)
+
+
+def test_ranges_of_a_date_and_its_time_are_one_range():
+    asked = [("StudyTime", "1800-0800"), ("StudyDate", "20240101-20240102"), ("PatientID", "a")]
+    joined = Match("00080020", DateTimeRange(("20240101", "1800"), ("20240102", "0800")))
+    assert set(read_query(asked, "study").matches) == {joined, Match("00100020", Exact("a"))}
+    apart = [("StudyTime", "1800-"), ("StudyDate", "20240101-20240102")]
+    assert Match("00080030", Range("1800", None)) in read_query(apart, "study").matches
+
+
+def test_a_key_in_a_sequence_that_no_index_has_is_looked_for_in_headers():
+    query = read_query(
+        [("ProcedureCodeSequence.CodeValue", "P5-1\\P5-2"), ("00081032.00080102", "SRT")], "study"
+    )
+    item = {"00080100": {"vr": "SH", "Value": ["P5-1", "P5-2"]}, "00080102": {"vr": "SH", "Value": ["SRT"]}}
+    assert (query.matches, query.keys) == ((), {"00081032": {"vr": "SQ", "Value": [item]}})
+
+
+def test_a_private_attribute_is_included_by_its_creator():
+    query = read_query(
+        [("includefield", "00291008,StudyDate"), ("00290010", "SIEMENS CSA HEADER")], "instance"
+    )
+    assert (query.include, query.matches) == (("00291008", "00080020"), ())
+    assert query.creators == {"00291008": "SIEMENS CSA HEADER"}
 
 
 def test_the_resource_narrows_the_search():

@@ -6,10 +6,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 from storage.errors import InvalidQuery
+from storage.keywords import from_keywords
 from storage.names import name_groups, normalised
 from storage.search import (
     ATTRIBUTES,
     BY_KEYWORD,
+    DateTimeRange,
+    Empty,
     Exact,
     Level,
     Match,
@@ -18,7 +21,7 @@ from storage.search import (
     Range,
     Wildcard,
 )
-from storage.sql import narrowing
+from storage.sql import narrowing, search
 from storage.sql.matching import same_times
 from tests.storage.conftest import Stored
 
@@ -111,6 +114,15 @@ STUDY_MATCHES: list[tuple[str, Any, str]] = [
     ("ReferringPhysicianName", Wildcard("curie*"), "6"),
     ("ReferringPhysicianName", Exact("curie^marie"), "6"),
     ("ReferringPhysicianName", Wildcard("rontgen^*"), "1 2 3 4 5"),
+    ("IssuerOfPatientID", Empty(), "1 2 3 4 5"),
+    ("PatientName", Empty(), ""),
+    ("StudyDate", Empty(), "5"),
+    ("ModalitiesInStudy", Empty(), ""),
+    ("SOPClassesInStudy", Empty(), ""),
+    ("NumberOfFrames", Empty(), ""),
+    ("InstanceNumber", Empty(), ""),
+    ("ScheduledProcedureStepID", Empty(), "1 2 3 4 5 6"),
+    ("StudyDate", DateTimeRange(("20240101", "0931"), ("20240102", "1016")), "2"),
     ("PatientID", Exact("P1"), "1"),
     ("PatientID", Exact("p1"), ""),
     ("PatientID", Wildcard("P?"), "1 2 3 4 5 6"),
@@ -238,6 +250,36 @@ def test_requests_are_matched_and_answered_as_items(stored: Stored):
     assert (
         stored.archive.search(Query("series", (Match("00400275.00400009", OneOf(("STEP",))),))).answers == ()
     )
+
+
+def test_keys_that_no_index_has_are_matched_in_headers(stored: Stored, monkeypatch: pytest.MonkeyPatch):
+    for number in range(1, 5):
+        procedure, body = Dataset(), Dataset()
+        procedure.CodeValue, procedure.CodingSchemeDesignator = f"P{number % 2}", "99"
+        body.CodeValue = "T"
+        procedure.PurposeOfReferenceCodeSequence = [body]
+        stored.ingest(**study(number), ProcedureCodeSequence=[procedure])
+    keys = from_keywords(
+        {
+            "ProcedureCodeSequence": [
+                {"CodeValue": "P?", "PurposeOfReferenceCodeSequence": [{"CodeValue": "T"}]}
+            ]
+        }
+    )
+    odd = from_keywords({"ProcedureCodeSequence": [{"CodeValue": "P1"}]})
+
+    def seen(level: Level, keys: Any, **more: Any) -> tuple[list[str], bool]:
+        page = stored.archive.search(Query(level, keys=keys, **more))
+        return [answer["0020000D"]["Value"][0] for answer in page.answers], page.more
+
+    for level in LEVELS_UP:
+        assert seen(level, keys) == (["1.2.4", "1.2.3", "1.2.2", "1.2.1"], False)
+        assert seen(level, odd) == (["1.2.3", "1.2.1"], False)
+    assert seen("study", odd, limit=1) == (["1.2.3"], True)
+    assert seen("study", odd, limit=1, offset=1) == (["1.2.1"], False)
+    assert seen("study", odd, offset=5) == ([], False)
+    monkeypatch.setattr(search, "MOST_HEADERS", 3)
+    assert seen("study", odd) == (["1.2.3"], True)
 
 
 def test_newest_study_comes_first_and_undated_ones_last(searched: Stored):
