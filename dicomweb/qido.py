@@ -8,13 +8,22 @@ from fastapi.responses import Response
 from pydicom.datadict import keyword_for_tag
 
 from dicomweb.documented import SERIES, STUDY, Endpoint, Responses, accepted, found, get, problems
+from dicomweb.finding_search import (
+    MOST_STUDIES,
+    OPTIONS,
+    Findings,
+    FindingSearch,
+    Option,
+    among,
+    read_findings,
+)
 from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON, Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.search_parameters import read_query
 from dicomweb.urls import ServiceUrl
 from dicomweb.xml import write_xml
 from storage.archive import Archive
-from storage.search import ATTRIBUTES, LEVELS, Level, Page
+from storage.search import ATTRIBUTES, LEVELS, Level, Page, Query
 
 _OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True)]
 _MATCHING = {
@@ -27,11 +36,10 @@ _MATCHING = {
     "CS": "One or several codes, separated by commas; wild cards * and ? are taken",
 }
 _TEXT = "Text; wild cards * and ? are taken"
-_OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
+_OPTIONS: list[Option] = [
     (
         "includefield",
-        "Attributes beyond the required ones, separated by commas, or `all`. Private ones with their creator: "
-        "`includefield=00291008&00290010=ACME`",
+        "Attributes beyond the required ones, by commas, or `all`; private ones with `00290010=CREATOR`",
         {"type": "string"},
     ),
     (
@@ -55,23 +63,37 @@ _RESOURCES: list[tuple[Level, str, str]] = [
 _Accepted = Annotated[Accept, Depends(accepted)]
 
 
-def add_search(router: APIRouter, archive: Archive, base_url: str | None) -> None:
-    """The search transactions, for all studies and below one."""
+def add_search(
+    router: APIRouter, archive: Archive, base_url: str | None, findings: FindingSearch | None = None
+) -> None:
+    """The search transactions, for all studies and below one; by findings where there are any."""
+
+    def answer_to(query: Query, asked: Findings | None) -> Page:
+        if asked is None or findings is None:
+            return archive.search(query)
+        studies = findings.studies_with(asked, MOST_STUDIES + 1)
+        page = archive.search(among(query, studies[:MOST_STUDIES])) if studies else Page((), more=False)
+        return Page(page.texts, more=page.more or len(studies) > MOST_STUDIES)
 
     def searching(level: Level) -> Endpoint:
         def search(request: Request, accept: _Accepted) -> Response:
             media = accept.choose(_OFFERS).media
-            query = read_query(request.query_params.multi_items(), level, **request.path_params)
+            parameters = request.query_params.multi_items()
+            asked, parameters = read_findings(parameters) if findings else (None, parameters)
+            query = read_query(parameters, level, **request.path_params)
             url = ServiceUrl.of(request, base_url)
-            page = archive.search(replace(query, retrieve_base=url.base))
+            page = answer_to(replace(query, retrieve_base=url.base), asked)
             headers = _more(url) if page.more else None
             return _as_xml(page, headers) if media == DICOM_XML else _as_json(page, headers, media)
 
         search.__name__ = f"search_{level}"
         return search
 
+    own = OPTIONS if findings else []
     for level, path, summary in _RESOURCES:
-        get(router, path, summary, _responses(), openapi_extra=_documented(level, path))(searching(level))
+        get(router, path, summary, _responses(), openapi_extra=_documented(level, path, own))(
+            searching(level)
+        )
 
 
 def _as_json(page: Page, headers: dict[str, str] | None, media: str) -> Response:
@@ -96,13 +118,13 @@ def _responses() -> Responses:
     return {200: results, 204: {"description": "No result, where XML is wanted"}} | problems(400, 406)
 
 
-def _documented(level: Level, path: str) -> dict[str, Any]:
+def _documented(level: Level, path: str, own: list[Option]) -> dict[str, Any]:
     levels = LEVELS[: LEVELS.index(level) + 1]
     keys = [(_name(each.tag), each.vr) for each in ATTRIBUTES if each.matched and each.level in levels]
     named = [(name, _MATCHING.get(vr, _TEXT), {"type": "string"}) for name, vr in keys]
     parameters = [
         {"in": "query", "name": name, "required": False, "description": text, "schema": schema}
-        for name, text, schema in (*named, *_OPTIONS)
+        for name, text, schema in (*named, *_OPTIONS, *own)
     ]
     for kind, meaning in (("series", "Series Instance UID"), ("study", "Study Instance UID")):
         if f"{{{kind}}}" in path:

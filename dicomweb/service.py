@@ -10,6 +10,7 @@ from dicomweb.commitment import add_commitment
 from dicomweb.delete import add_delete
 from dicomweb.documented import problems
 from dicomweb.encoded import EncodedFrames
+from dicomweb.finding_search import FindingSearch
 from dicomweb.frames import add_frames
 from dicomweb.metadata import add_metadata
 from dicomweb.problems import add_error_handlers
@@ -33,6 +34,7 @@ def dicomweb_router(
     max_request_bytes: int | None = None,
     deletion: bool = True,
     read_up_to: int = 1 << 30,
+    findings: FindingSearch | None = None,
 ) -> APIRouter:
     """The Studies Service (PS3.18 10): store, search, retrieve, and deletion.
 
@@ -46,6 +48,7 @@ def dicomweb_router(
         max_request_bytes: greatest body of a store request; None for as much as the spool holds.
         deletion: clients may delete.
         read_up_to: bytes; for a storage commitment bigger files are not read again to compare their digest.
+        findings: finds studies by their findings; without it there is no such search.
     """
     router = APIRouter()
     plain = ("Capabilities", "STOW-RS", "Delete", "Change feed", "Storage Commitment")
@@ -55,7 +58,7 @@ def dicomweb_router(
     encoded = EncodedFrames(archive, ByteCache())
     add_capabilities(services["Capabilities"], base_url)
     add_store(services["STOW-RS"], archive, spool, base_url, max_request_bytes)
-    add_search(texts["QIDO-RS"], archive, base_url)
+    add_search(texts["QIDO-RS"], archive, base_url, findings)
     add_retrieve(octets, archive)
     add_metadata(texts["WADO-RS"], archive, ByteCache(), base_url)
     add_frames(octets, archive, encoded)

@@ -133,6 +133,7 @@ findings = Table(
     Index("ix_findings_study", "study_uid"),
     Index("ix_findings_result", "result_uid"),
     Index("ix_findings_supersedes", "supersedes_uid"),
+    Index("ix_findings_model", "model", "presence", "study_uid"),
     Index("ix_findings_code", "code_value", "presence", "score"),
 )
 

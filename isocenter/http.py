@@ -79,6 +79,7 @@ def create_app(services: Services) -> FastAPI:
         base_url=base_url,
         deletion=settings.web.deletion,
         read_up_to=settings.commitment.read_up_to_mb << 20,
+        findings=services.study_search,
     )
     app.include_router(dicomweb, prefix=DICOMWEB)
     workitems = workitems_router(services.steps, base_url=base_url, origins=tuple(settings.web.cors_origins))

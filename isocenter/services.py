@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from inference.comparison import Comparison, compare
 from inference.findings_sql import SqlFindings
@@ -20,6 +20,7 @@ from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
 from inference.shadow_sql import SqlShadow
 from inference.signing import Signing
+from inference.study_search_sql import SqlStudySearch
 from inference.triggers import Triggers
 from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
@@ -66,6 +67,7 @@ class Services:
     reviews: Reviews
     commitments: SqlCommitments
     overview: SqlOverview
+    study_search: SqlStudySearch
     catalog: GovernedModels
     decisions: SqlDecisions
     signing: Signing
@@ -96,10 +98,11 @@ class Services:
     def upkeep(self) -> None:
         """What is to be done from time to time.
 
-        Remove what was deleted and nobody wants back; take new reports into the figures of quality, and pause
-        models that fell under their floor.
+        Remove what was deleted and nobody wants back, and reports that nobody has fetched; take new result
+        objects into the figures of quality, and pause models that fell under their floor.
         """
         expire(self.blobs, self.index)
+        self.steps.reports.prune(datetime.now(UTC))
         follower = ReportFollower(self.archive, self.work, self.quality)
         for _ in range(FOLLOWED_AT_ONCE):
             if not follower.poll():
@@ -197,6 +200,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 findings=findings,
                 commitments=SqlCommitments(engine),
                 overview=SqlOverview(engine),
+                study_search=SqlStudySearch(engine),
                 steps=SqlProcedureSteps(engine, archive, access_of(settings)),
                 catalog=GovernedModels(catalog_for(settings), decisions, settings.inference.disabled_models),
                 decisions=decisions,

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, and_, delete, insert, select
 
 from inference.tables import step_reports, step_subscriptions
 from inference.ups import data_set as tags
@@ -20,6 +20,10 @@ GLOBAL = "1.2.840.10008.5.1.4.34.5"
 FILTERED = "1.2.840.10008.5.1.4.34.5.1"
 """UPS Filtered Global Subscription SOP Instance: those that match."""
 STATE_REPORT, CANCEL_REQUESTED, PROGRESS_REPORT, ASSIGNED = 1, 2, 3, 5
+KEPT_FOR = timedelta(days=7)
+"""So long a report waits for a receiver who does not fetch it."""
+MOST_KEPT = 10_000
+"""So many reports wait for one receiver."""
 _CANCEL_TAGS = ("00741238", "0074100E", "0074100A", "0074100C")
 
 Receiver = tuple[str, str]
@@ -63,6 +67,24 @@ class SqlReports:
         """The report with this `id` has arrived: it is not sent again."""
         with writing(self._engine) as connection:
             connection.execute(delete(step_reports).where(step_reports.c.id == report))
+
+    def prune(self, now: datetime) -> int:
+        """Give up what nobody has fetched: reports of `KEPT_FOR`, and of each receiver all but `MOST_KEPT`.
+
+        Returns:
+            How many there were.
+        """
+        row = step_reports.c
+        with writing(self._engine) as connection:
+            gone = connection.execute(delete(step_reports).where(row.at < now - KEPT_FOR)).rowcount
+            receivers = connection.execute(select(row.channel, row.aet).distinct()).all()
+            for channel, aet in receivers:
+                mine = and_(row.channel == channel, row.aet == aet)
+                newest = select(row.id).where(mine).order_by(row.id.desc())
+                last = connection.execute(newest.offset(MOST_KEPT).limit(1)).scalar()
+                if last is not None:
+                    gone += connection.execute(delete(step_reports).where(mine, row.id <= last)).rowcount
+        return gone
 
 
 def _report(row: RowMapping) -> Report:

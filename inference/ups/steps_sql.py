@@ -194,13 +194,16 @@ class SqlProcedureSteps:
         report_state(connection, fetch(connection, item.uid), now)
         return Reply()
 
-    def request_cancel(self, uid: str, request: Mapping[str, Any], requester: str = "") -> Reply:
+    def request_cancel(
+        self, uid: str, request: Mapping[str, Any], requester: str = "", *, force: bool = False
+    ) -> Reply:
         """N-ACTION, Request UPS Cancel (CC.2.2): done at once where the step is ours or nobody's.
 
         Args:
             uid: SOP Instance UID of the step.
             request: the action information.
             requester: AE title of whoever asks.
+            force: cancel also what an outside performer holds, who may be gone for good.
         """
 
         def work(connection: Connection) -> Reply:
@@ -210,7 +213,8 @@ class SqlProcedureSteps:
                 return Reply(replies.ALREADY_CANCELED, "the procedure step is CANCELED already")
             if item.state is State.COMPLETED:
                 raise Refused(replies.CANNOT_CANCEL_COMPLETED, "the procedure step is COMPLETED already")
-            if item.state is State.IN_PROGRESS and item.performer is Performer.OUTSIDE:
+            held = item.state is State.IN_PROGRESS and item.performer is Performer.OUTSIDE
+            if held and not force:
                 _ask_performer(connection, item, request, requester, now)
                 return Reply()
             reason = first(request, tags.CANCEL_REASON) or f"asked for by {requester or 'somebody'}"

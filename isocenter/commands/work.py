@@ -89,7 +89,8 @@ def retry(settings: Settings, uids: tuple[str, ...], *, as_json: bool) -> None:
 @with_settings()
 @_uids
 @click.option("--reason", default="canceled on the command line", show_default=True)
-def cancel(settings: Settings, uids: tuple[str, ...], reason: str) -> None:
+@click.option("--force", is_flag=True, help="Do not ask an outside performer, who may be gone: cancel.")
+def cancel(settings: Settings, uids: tuple[str, ...], reason: str, *, force: bool) -> None:
     """Cancel work items; whoever outside performs one is asked to."""
     from inference.ups.replies import UNKNOWN_STEP  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
@@ -97,7 +98,7 @@ def cancel(settings: Settings, uids: tuple[str, ...], reason: str) -> None:
     request = {"00741238": {"vr": "LT", "Value": [reason]}}
     with open_services(settings) as services:
         for uid in uids:
-            reply = services.steps.request_cancel(uid, request, settings.node.aet)
+            reply = services.steps.request_cancel(uid, request, settings.node.aet, force=force)
             if reply.status == UNKNOWN_STEP:
                 raise UnknownWorkItem(f"no work item {uid}")
             if reply.comment:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from inference.ups import reports_sql
 from inference.ups.data_set import Access
 from inference.ups.reports_sql import GLOBAL
 from inference.ups.steps_sql import SqlProcedureSteps
@@ -64,6 +65,37 @@ def test_what_an_outside_performer_has_claimed_our_workers_leave_alone(work, ste
     # What a worker of ours holds, nobody else completes.
     assert steps.change_state(again.uid, "COMPLETED", "2.25.77").status == 0xC301
     assert steps.request_cancel(again.uid, {}).status == 0
+
+
+def test_what_a_performer_who_is_gone_has_claimed_can_be_canceled_all_the_same(work, steps, clock):
+    new = NewWorkItem(model(), inputs("1.1"), clock.now)
+    work.create_if_absent(new)
+    assert steps.change_state(new.uid, "IN PROGRESS", "2.25.77").status == 0
+    request = {"00741238": {"vr": "LT", "Value": ["it died"]}}
+    steps.request_cancel(new.uid, request, "ADMIN")
+    assert steps.retrieve(new.uid)["00741000"]["Value"] == ["IN PROGRESS"]
+    assert steps.request_cancel(new.uid, request, "ADMIN", force=True).status == 0
+    assert work.get(new.uid).reason == "it died"
+    seen = steps.retrieve(new.uid)
+    assert seen["00741000"]["Value"] == ["CANCELED"]
+    # Whoever comes back after all is told.
+    assert steps.change_state(new.uid, "COMPLETED", "2.25.77").status != 0
+
+
+def test_reports_that_nobody_fetches_are_given_up(work, steps, clock, monkeypatch):
+    for aet in ("WATCH", "AWAY"):
+        steps.subscriptions.subscribe(GLOBAL, "web", aet, deletion_lock=False)
+    for number in range(4):
+        work.create_if_absent(NewWorkItem(model(), inputs(f"1.{number}"), clock.now))
+    for _ in range(2):
+        steps.reports.received(steps.reports.waiting("web", "WATCH")[0].id)
+    before = {aet: [each.id for each in steps.reports.waiting("web", aet)] for aet in ("WATCH", "AWAY")}
+    monkeypatch.setattr(reports_sql, "MOST_KEPT", len(before["WATCH"]))
+    assert steps.reports.prune(clock.now) == len(before["AWAY"]) - len(before["WATCH"]) > 0
+    assert [each.id for each in steps.reports.waiting("web", "WATCH")] == before["WATCH"]
+    assert [each.id for each in steps.reports.waiting("web", "AWAY")] == before["AWAY"][2:]
+    assert steps.reports.prune(clock.now + reports_sql.KEPT_FOR + timedelta(seconds=1)) > 0
+    assert steps.reports.receivers("web") == []
 
 
 def test_superseded_work_is_reported_as_canceled(work, steps, clock):
