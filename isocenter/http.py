@@ -40,8 +40,9 @@ from webui.api.reviewer import Identify
 from webui.api.reviews import reviews_router
 from webui.api.work import work_router
 from webui.api.worklist import worklist_router
-from webui.client_files import ClientFiles
+from webui.client_files import client_files
 from webui.pages import pages_router
+from webui.viewer import PREFIX, ViewerFiles, viewers_router
 from webui.worklist import Worklist
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,9 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(modality_worklist_router(services.worklist), prefix="/api")
     app.include_router(routes_router(settings, services.shipments), prefix="/api")
     app.include_router(pages_router())
-    app.mount("/static", ClientFiles())
+    app.mount("/static", client_files())
+    app.include_router(viewers_router(settings.viewer_dir), prefix="/api")
+    app.mount(PREFIX, ViewerFiles(settings.viewer_dir))
     add_error_handlers(app)
     add_review_errors(app)
     _add_health(app, services)

@@ -37,6 +37,9 @@ class WebSettings(Section):
     user_header: str = ""
     """Header in which a trusted reverse proxy puts who is logged in; empty: reviewers name themselves."""
 
+    viewer_dir: Path | None = None
+    """Where `isocenter viewer install` puts OHIF, served at `/viewer`; default `<data>/viewer`."""
+
     @field_validator("base_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
@@ -184,6 +187,11 @@ class Settings(Section):
     def models_dir(self) -> Path:
         """Folder of the model packages that were added."""
         return self.inference.models_dir or self.data / "models"
+
+    @property
+    def viewer_dir(self) -> Path:
+        """Folder of the OHIF viewer."""
+        return self.web.viewer_dir or self.data / "viewer"
 
     @property
     def index_url(self) -> str:

@@ -1,5 +1,6 @@
 """The built pages as files: compressed once, when they were built, and kept by browsers for good."""
 
+from collections.abc import Callable
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Final
@@ -17,18 +18,24 @@ _CODINGS = (("br", ".br"), ("gzip", ".gz"))
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
 
-class ClientFiles(StaticFiles):
-    """What lies below `static`, in a content coding that the client takes (RFC 9110 8.4)."""
+class CompressedFiles(StaticFiles):
+    """Files of a folder in a content coding that the client takes (RFC 9110 8.4).
 
-    def __init__(self) -> None:
-        super().__init__(directory=STATIC)
+    Args:
+        folder: where they are, with a `.br` or `.gz` beside what is worth it.
+        for_good: whether the file of a path never changes, since there is a hash in its name.
+    """
+
+    def __init__(self, folder: Path, for_good: Callable[[str], bool]) -> None:
+        super().__init__(directory=folder, check_dir=False)
+        self._for_good = for_good
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, or its compressed twin; names with a hash in them never change."""
+        """The file, or its compressed twin."""
         accepted = Headers(scope=scope).get("accept-encoding", "")
         response = await self._compressed(path, accepted) or await super().get_response(path, scope)
         response.headers["Vary"] = "Accept-Encoding"
-        if path.startswith("app/assets/") and response.status_code == 200:  # noqa: PLR2004 - OK
+        if self._for_good(path) and response.status_code == 200:  # noqa: PLR2004 - OK
             response.headers["Cache-Control"] = _FOR_GOOD
         return response
 
@@ -43,3 +50,8 @@ class ClientFiles(StaticFiles):
                         full, stat_result=found, media_type=media, headers={"Content-Encoding": coding}
                     )
         return None
+
+
+def client_files() -> CompressedFiles:
+    """What lies below `static`."""
+    return CompressedFiles(STATIC, lambda path: path.startswith("app/assets/"))

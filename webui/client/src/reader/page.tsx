@@ -7,6 +7,7 @@ import { FindingsPanel } from './findings-panel';
 import { KEYS, listenToKeys } from './keys';
 import { MprView } from './mpr-view';
 import { NameDialog } from './name-dialog';
+import { OpenIn } from './open-in';
 import { loadViewer, type Pane } from './pane';
 import { PaneView } from './pane-view';
 import { Reading } from './reading';
@@ -66,6 +67,7 @@ function Head({ reading, study }: { reading: Reading; study: Study }) {
       </p>
       <SeriesChoice label="Series" series={study.series} pane={reading.main} />
       <Who />
+      <OpenIn study={study.uid} />
       <Help />
     </div>
   );

@@ -3,6 +3,7 @@ import { useSignalEffect } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { go } from '../route';
 import { Empty, Failure, Waiting } from '../states';
+import { askForViewers } from '../viewers';
 import { failure, filters, keepCurrent, load, loading, loadMore, lookedAt, next, studies } from './data';
 import { Filters } from './filters';
 import { Row } from './rows';
@@ -15,6 +16,7 @@ export function WorklistPage() {
   useEffect(() => {
     document.title = 'Worklist – Isocenter';
     addEventListener('keydown', onKey);
+    askForViewers();
     const stop = keepCurrent();
     return () => {
       removeEventListener('keydown', onKey);

@@ -1,5 +1,6 @@
 /** The studies as a table that becomes a list of cards on a phone. */
 import { ageAt, clock, day, personName } from '../dicom';
+import { ohif } from '../viewers';
 import type { State, Study } from './data';
 
 const STATE_TEXT: Record<State, string> = {
@@ -52,6 +53,11 @@ export function Row({ study, index }: { study: Study; index: number }) {
           <span class="quiet">
             {study.priors} {study.priors === 1 ? 'prior' : 'priors'}
           </span>
+        )}
+        {ohif.value && (
+          <a class="elsewhere" href={`${ohif.value}${study.uid}`} target="_blank" rel="noopener" aria-label={`${patient} in OHIF`}>
+            OHIF
+          </a>
         )}
       </td>
     </tr>
