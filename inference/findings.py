@@ -102,6 +102,8 @@ class Finding:
     """A sentence for the reader, from the card."""
     source: SourceFrame | None = None
     """The frame it is about, when it is about one and `geometry` does not say which."""
+    critical: bool = False
+    """The card says that somebody must acknowledge it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

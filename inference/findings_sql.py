@@ -1,12 +1,13 @@
 """The findings table: what was found in which study, by which model."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, exists, insert, or_, select
 
+from inference.acknowledgements_sql import seen_before
 from inference.findings import Code, Score
 from inference.records import (
     FindingRecord,
@@ -24,7 +25,10 @@ from storage.sql.engine import reading, writing
 def add_findings(connection: Connection, records: Sequence[FindingRecord]) -> None:
     """Insert the rows of one report, in the transaction of `connection`."""
     if records:
-        connection.execute(insert(findings), [_row(record) for record in records])
+        # Only of critical ones: reviews are found by study, not by finding.
+        critical = [record.tracking_uid for record in records if record.critical]
+        seen = seen_before(connection, records[0].study, critical)
+        connection.execute(insert(findings), [_row(record, seen) for record in records])
 
 
 def remove_findings(connection: Connection, reports: Sequence[str]) -> None:
@@ -103,7 +107,7 @@ def _has_later_work() -> ColumnElement[bool]:
     )
 
 
-def _row(record: FindingRecord) -> dict[str, Any]:
+def _row(record: FindingRecord, seen: Container[str]) -> dict[str, Any]:
     values = asdict(record)
     first = record.measurements[0] if record.measurements else None
     return {
@@ -130,6 +134,8 @@ def _row(record: FindingRecord) -> dict[str, Any]:
         "note": record.note,
         "flags": list(record.flags),
         "supersedes_uid": record.supersedes,
+        "critical": record.critical,
+        "acknowledged": record.tracking_uid in seen,
     }
 
 
@@ -157,4 +163,5 @@ def _record(row: RowMapping) -> FindingRecord:
         note=row["note"],
         flags=tuple(row["flags"]),
         supersedes=row["supersedes_uid"],
+        critical=row["critical"],
     )

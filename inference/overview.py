@@ -63,3 +63,5 @@ class Overview:
     """Findings that need a verdict, or have one."""
     judged: int = 0
     """Those that have one."""
+    critical: int = 0
+    """Critical findings that nobody has acknowledged."""

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, or_, select
+from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select
 
 from inference.findings_sql import has_successor
 from inference.overview import AiState, Label, Overview, ReviewState
 from inference.reviews import Verdict
-from inference.tables import findings, reviews, signed_reports, work_items
+from inference.tables import findings, is_unacknowledged, reviews, signed_reports, work_items
 from inference.workitems import FINAL, Outcome, State
 from storage.sql.engine import reading
 
@@ -65,6 +65,13 @@ class SqlOverview:
         with reading(self._engine) as connection:
             return tuple(connection.scalars(query.distinct().limit(limit)))
 
+    def unacknowledged(self, limit: int) -> tuple[str, ...]:
+        """Up to `limit` studies with a critical finding that nobody has acknowledged, the latest first."""
+        query = select(findings.c.study_uid).where(is_unacknowledged, ~has_successor())
+        query = query.group_by(findings.c.study_uid).order_by(func.max(findings.c.id).desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return tuple(connection.scalars(query))
+
     def labels(self) -> tuple[Label, ...]:
         """Every code that was ever found present, in the order of its meaning; without counts."""
         found: list[Label] = []
@@ -93,6 +100,8 @@ def _findings_of(studies: Sequence[str]) -> Select[Any]:
         "presence",
         "score",
         "flags",
+        "critical",
+        "acknowledged",
     )
     query = select(*(findings.c[name] for name in columns)).where(findings.c.study_uid.in_(studies))
     return query.where(~has_successor()).order_by(findings.c.id)
@@ -151,6 +160,7 @@ def _overview(
         review=_review_state(judged, to_judge, signed=signed),
         to_judge=to_judge,
         judged=judged,
+        critical=sum(row.critical and not row.acknowledged for row in found),
     )
 
 

@@ -73,6 +73,8 @@ class FindingRecord:
     """Reasons for doubt that are shown wherever the finding is shown."""
     supersedes: str | None = None
     """SOP Instance UID of the report that its report supersedes."""
+    critical: bool = False
+    """Somebody must acknowledge it."""
 
     def as_json(self) -> dict[str, object]:
         """Everything as values that `json.dumps` takes."""

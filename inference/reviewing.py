@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from inference.acknowledgements_sql import Acknowledgement
 from inference.findings_sql import SqlFindings
 from inference.records import FindingRecord, Region
 from inference.reviews import (
@@ -44,6 +45,8 @@ class ReviewedFinding:
     """A later run of the same model on the same images replaced the report."""
     signed: bool = False
     """The review that counts is in a stored, verified report."""
+    acknowledgement: Acknowledgement | None = None
+    """Who has seen it, where it is critical."""
 
     @property
     def waits(self) -> bool:
@@ -110,6 +113,8 @@ class Reviews:
             for record in records
         ]
         found += [_reviewed(each, counts, signed, superseded=False) for each in additions(history)]
+        seen = self._history.acknowledged(study)
+        found = [replace(each, acknowledgement=seen.get(each.record.tracking_uid)) for each in found]
         return ReviewedStudy(tuple(found), self._drafts(records, current), signed)
 
     def history(self, study: str, finding: str) -> tuple[Review, ...]:
@@ -154,6 +159,19 @@ class Reviews:
         return self._history.add(
             NewReview(study, finding, verdict, reviewer, comment, correction, judged=record)
         )
+
+    def acknowledge(self, study: str, finding: str, reviewer: Reviewer) -> Acknowledgement:
+        """Say that a critical finding was seen; whoever said so first stays.
+
+        Raises:
+            UnknownStudy: there is no such study.
+            UnknownFinding: it has no such finding.
+            InvalidReview: the finding is not critical.
+        """
+        if not self.of_study(study).finding(finding).record.critical:
+            raise InvalidReview("the finding is not critical: there is nothing to acknowledge")
+        self._history.acknowledge(study, finding, reviewer)
+        return self._history.acknowledged(study)[finding]
 
     def undo(self, study: str, finding: str, review: int, reviewer: Reviewer) -> Review:
         """Take a review back; the history keeps both. Raises `UnknownReview`."""

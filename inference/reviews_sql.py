@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, exists, insert, select, update
 
+from inference.acknowledgements_sql import Acknowledgement, acknowledge, acknowledgements_of
 from inference.inserting import insert_if_absent
 from inference.records import code_of, measurement_of, record_of, region_of
 from inference.reviews import (
@@ -39,6 +40,15 @@ class SqlReviews:
         """Add a row to the history; `at` is now unless the review is an old one."""
         with writing(self._engine) as connection:
             return _add(connection, new, at or self._clock())
+
+    def acknowledge(self, study: str, finding: str, reviewer: Reviewer) -> None:
+        """Note who has seen a critical finding; whoever came first stays."""
+        with writing(self._engine) as connection:
+            acknowledge(connection, study, finding, reviewer, self._clock())
+
+    def acknowledged(self, study: str) -> Mapping[str, Acknowledgement]:
+        """Who has seen the critical findings of a study, by tracking UID."""
+        return acknowledgements_of(self._engine, study)
 
     def undo(self, study: str, finding: str, review: int, reviewer: Reviewer, comment: str = "") -> Review:
         """Make a row count no more, by another row.
@@ -107,6 +117,8 @@ class SqlReviews:
 def _add(
     connection: Connection, new: NewReview, at: datetime, judged: Mapping[str, Any] | None = None
 ) -> Review:
+    if new.verdict is not Verdict.UNDO:
+        acknowledge(connection, new.study, new.finding, new.reviewer, at)
     values = _row(new, at) | dict(judged or {})
     number = connection.execute(insert(reviews).values(values).returning(reviews.c.id)).scalar_one()
     found = connection.execute(select(reviews).where(reviews.c.id == number)).mappings().one()

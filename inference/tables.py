@@ -130,11 +130,33 @@ findings = Table(
     Column("note", Text, nullable=False),
     Column("flags", JSON, nullable=False),
     Column("supersedes_uid", String(UID_LENGTH)),  # SOP Instance UID of the report before this one
+    Column("critical", Boolean, nullable=False, server_default=false()),
+    Column("acknowledged", Boolean, nullable=False, server_default=false()),
     Index("ix_findings_study", "study_uid"),
     Index("ix_findings_result", "result_uid"),
     Index("ix_findings_supersedes", "supersedes_uid"),
     Index("ix_findings_model", "model", "presence", "study_uid"),
     Index("ix_findings_code", "code_value", "presence", "score"),
+)
+# Small, however many findings there are: the worklist asks it every time.
+is_unacknowledged = findings.c.critical & ~findings.c.acknowledged
+Index(
+    "ix_findings_unacknowledged",
+    findings.c.study_uid,
+    sqlite_where=is_unacknowledged,
+    postgresql_where=is_unacknowledged,
+)
+
+# Who saw a critical finding first, and when.
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("tracking_uid", String(UID_LENGTH), primary_key=True),
+    Column("study_uid", String(UID_LENGTH), nullable=False),
+    Column("reviewer_name", Text, nullable=False),
+    Column("reviewer_id", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_acknowledgements_study", "study_uid"),
 )
 
 # What versions in shadow found: apart from `findings`, so that nothing that shows findings can show these.

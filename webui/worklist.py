@@ -1,4 +1,4 @@
-"""The list of studies: what was found in each, a page at a time, newest first."""
+"""The list of studies: what was found in each, a page at a time, newest first; what is critical on top."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +14,8 @@ _CANDIDATES = 1000
 _WALKED = 2000
 """So many studies are looked at for one page; then the page ends, and the next one goes on from there."""
 _BATCH = 200
+_ON_TOP = 50
+"""So many studies with unacknowledged critical findings stand above the others."""
 _PRIORS_READ = 500
 _UID, _PATIENT_ID, _ISSUER, _DATE = "0020000D", "00100020", "00100021", "00080020"
 _INCLUDE = (_ISSUER,)
@@ -27,6 +29,8 @@ class Overviews(Protocol):
     def studies_with(
         self, *, code: str | None, state: AiState | None, review: ReviewState | None, limit: int
     ) -> tuple[str, ...]: ...
+
+    def unacknowledged(self, limit: int) -> tuple[str, ...]: ...
 
     def labels(self) -> tuple[Label, ...]: ...
 
@@ -96,7 +100,24 @@ class Worklist:
         return self._overviews.labels()
 
     def page(self, asked: Asked, *, behind: str | None, size: int) -> Page:
-        """Up to `size` studies behind the study `behind`, newest first."""
+        """Up to `size` studies behind the study `behind`, newest first.
+
+        On the first page those with critical findings that nobody has acknowledged come before them.
+        """
+        on_top = self._overviews.unacknowledged(_ON_TOP)
+        page = self._listed(asked, behind, size)
+        if not on_top:
+            return page
+        first = () if behind else self._critical(asked, on_top)
+        return replace(page, rows=(*first, *(row for row in page.rows if row.uid not in on_top)))
+
+    def _critical(self, asked: Asked, studies: tuple[str, ...]) -> tuple[Row, ...]:
+        matches = (*_matches(asked), Match(_UID, OneOf(studies)))
+        found = self._archive.search(Query("study", matches, fuzzy=True, include=_INCLUDE, limit=_ON_TOP))
+        rows = [row for row in self._rows(found.answers) if _fits(asked, row.overview)]
+        return self._with_priors(rows, None, 0).rows
+
+    def _listed(self, asked: Asked, behind: str | None, size: int) -> Page:
         query = Query("study", _matches(asked), fuzzy=True, include=_INCLUDE, behind=behind)
         if asked.of_index:
             found = self._archive.search(replace(query, limit=size))

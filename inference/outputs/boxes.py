@@ -96,6 +96,7 @@ def _finding(output: BoxesOutput, candidate: _Candidate, run: Run, rank: int) ->
         score=None if output.score is None else Score(candidate.score, code(output.score)),
         geometry=_box(candidate, run),
         note=output.note,
+        critical=kind.critical,
     )
 
 

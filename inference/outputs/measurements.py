@@ -35,6 +35,7 @@ def _finding(group: Group, output: str, answer: Answer, segments: Mapping[str, i
         laterality=optional_code(group.laterality),
         measurements=_measurements(group, output, answer),
         segment=None if group.segment is None else segments[group.segment],
+        critical=group.critical,
         source=answer.run.frames[0] if len(answer.run.frames) == 1 else None,
     )
 

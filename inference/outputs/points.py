@@ -70,6 +70,7 @@ def _finding(output: PointsOutput, candidate: _Candidate, run: Run, rank: int) -
         measurements=measurements,
         geometry=_point(candidate, run),
         note=output.note,
+        critical=output.critical,
     )
 
 

@@ -34,6 +34,7 @@ def read_scores(output: ScoresOutput, answer: Answer) -> Said:
                 laterality=optional_code(label.laterality),
                 score=Score(float(scores[index]), code(output.score)),
                 source=source,
+                critical=label.critical,
             )
         )
     if output.decide == "top-1" and found:

@@ -15,6 +15,8 @@ from inference.results.context import SEGMENTATION_STORAGE
 
 FLAG = "Caution: "
 """How a comment starts that gives a reason for doubt."""
+CRITICAL = "Critical finding: must be acknowledged"
+"""The comment on a finding whose card says so."""
 REMARK, REJECTED = "Reviewer: ", "Rejected by the reviewer"
 """How comments start that a person made."""
 # Viewers on Cornerstone3D make a measurement editable by the tool that its tracking identifier begins with.
@@ -160,4 +162,5 @@ def _frames(image: Dataset, frame: int) -> list[int] | None:
 def _comments(record: FindingRecord, remarks: Sequence[str]) -> list[Any]:
     # The note comes first: viewers take the first comment as label.
     told = [*([record.note] if record.note else []), *remarks, *(FLAG + flag for flag in record.flags)]
+    told += [CRITICAL] if record.critical else []
     return [hd.sr.TextContentItem(COMMENT, text, RelationshipTypeValues.CONTAINS) for text in told]

@@ -14,7 +14,7 @@ from inference.results.coding import (
     SCORE_UNIT,
 )
 from inference.results.context import MANUFACTURER, SEGMENTATION_STORAGE, UPS_PUSH, VERIFIED_SERIES_NUMBER
-from inference.results.groups import FLAG, REJECTED, REMARK, TOOLS
+from inference.results.groups import CRITICAL, FLAG, REJECTED, REMARK, TOOLS
 from inference.results.rows import decimal
 
 
@@ -65,8 +65,9 @@ def _record(group: Dataset, sr: Dataset, series: "_Series") -> FindingRecord:
         region=region,
         segment=segment,
         image=image,
-        note=next((text for text in comments if not text.startswith((FLAG, REMARK, REJECTED))), ""),
+        note=next((text for text in comments if not text.startswith((FLAG, REMARK, REJECTED, CRITICAL))), ""),
         flags=tuple(text.removeprefix(FLAG) for text in comments if text.startswith(FLAG)),
+        critical=CRITICAL in comments,
         supersedes=next(predecessors(sr), None),
     )
 

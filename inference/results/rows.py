@@ -54,6 +54,7 @@ def _record(finding: Finding, analysis: Analysis, context: ResultContext) -> Fin
         image=_image(finding),
         note=finding.note,
         flags=analysis.flags,
+        critical=finding.critical,
         supersedes=context.predecessor.sop if context.predecessor else None,
     )
 

@@ -20,6 +20,8 @@ class Label(Table):
     threshold: float = 0.5
     finding: bool = True
     """False for a class like "No Finding": never reported as present."""
+    critical: bool = False
+    """It must be acknowledged: the study stands at the top of the worklist until somebody does."""
 
     @model_validator(mode="after")
     def _coded(self) -> Self:
@@ -103,6 +105,8 @@ class Group(Table):
     laterality: CodeValue | None = None
     segment: str | None = None
     """`name` of the segment that was measured; without voxels in it the group is left out."""
+    critical: bool = False
+    """It must be acknowledged: the study stands at the top of the worklist until somebody does."""
     values: Annotated[tuple[Value, ...], Field(min_length=1)]
 
 
@@ -130,6 +134,8 @@ class PointsOutput(Table):
     score: CodeValue | None = None
     """What the score may be called; without it the score only ranks and is not reported."""
     threshold: float
+    critical: bool = False
+    """It must be acknowledged: the study stands at the top of the worklist until somebody does."""
     max_count: Count = 100
     note: str = ""
 
@@ -147,6 +153,8 @@ class BoxClass(Table):
     code: CodeValue
     site: CodeValue | None = None
     threshold: float
+    critical: bool = False
+    """It must be acknowledged: the study stands at the top of the worklist until somebody does."""
 
 
 class BoxesOutput(Table):

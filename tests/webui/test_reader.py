@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -234,6 +235,36 @@ def test_a_verdict_is_taken_back_and_a_finding_added(browser, analysed, address,
         expect(page.locator(".finding-label", has_text="Mass")).to_be_visible()
     (added,) = [each for each in findings_of(address, analysed)["findings"] if each["model"] is None]
     assert (added["label"], added["region"]["kind"]) == ("Mass", "point")
+
+
+@pytest.fixture
+def critical(analysed):
+    """One finding of the sample study is critical."""
+    study = study_of(analysed)
+    records = [each for each in analysed.findings.of_study(study) if each.model == "ct-nodule-candidates"]
+    last = records[-1]
+    analysed.findings.replace_report(last.result, [replace(each, critical=each is last) for each in records])
+    yield last
+    analysed.findings.replace_report(last.result, records)
+
+
+def test_a_critical_finding_is_seen_first_and_acknowledged(browser, address, critical):
+    with page_of(browser, address, **WORKSTATION) as page:
+        page.goto("/")
+        expect(page.locator("tr.study.critical .alarm")).to_have_text("⚠ Critical")
+        keep_picture(page, "worklist-critical")
+        open_study(page)
+        card = page.locator(".finding").first
+        expect(card).to_have_class("finding selected critical")
+        expect(page.locator(".pane")).to_have_attribute("data-shown", critical.region.sop)
+        expect(page.locator(".mark-shape.selected")).to_be_visible()
+        keep_picture(page, "reader-critical")
+        card.get_by_role("button", name="Acknowledge").click()
+        say_who(page)
+        expect(page.get_by_text("Critical · acknowledged by Reader Ann")).to_be_visible()
+        page.get_by_role("link", name="Worklist").click()
+        expect(page.locator("tr.study")).to_have_count(1)
+        expect(page.locator(".alarm")).to_have_count(0)
 
 
 def test_three_planes_meet_and_a_finding_leads_back_to_its_image(browser, address):

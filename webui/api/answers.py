@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from inference.acknowledgements_sql import Acknowledgement
 from inference.findings import Code, Measurement
 from inference.records import FindingRecord, Region
 from inference.results.coding import CERTAINTIES
@@ -52,8 +53,15 @@ def finding_json(finding: ReviewedFinding) -> dict[str, Any]:
         "flags": list(record.flags),
         "superseded": finding.superseded,
         "signed": finding.signed,
+        "critical": record.critical,
+        "acknowledgement": acknowledgement_json(finding.acknowledgement) if finding.acknowledgement else None,
         "review": review_json(finding.review) if finding.review else None,
     }
+
+
+def acknowledgement_json(acknowledgement: Acknowledgement) -> dict[str, str]:
+    """Who has seen a critical finding, and when."""
+    return {"by": acknowledgement.reviewer.name, "at": acknowledgement.at.isoformat()}
 
 
 def review_json(review: Review) -> dict[str, Any]:

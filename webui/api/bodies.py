@@ -152,6 +152,12 @@ class UndoBody(Body):
     reviewer: ReviewerBody | None = None
 
 
+class AcknowledgementBody(Body):
+    """Who has seen a critical finding."""
+
+    reviewer: ReviewerBody | None = None
+
+
 class SignBody(Body):
     """Who signs, and what happens to findings without a verdict."""
 

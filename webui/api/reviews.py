@@ -8,8 +8,8 @@ from inference.findings import Code
 from inference.reviewing import ReviewedStudy, Reviews
 from inference.reviews import Verdict
 from inference.signing import Signing
-from webui.api.answers import finding_json, history_json, review_json, study_json
-from webui.api.bodies import FindingBody, ReviewBody, SignBody, UndoBody
+from webui.api.answers import acknowledgement_json, finding_json, history_json, review_json, study_json
+from webui.api.bodies import AcknowledgementBody, FindingBody, ReviewBody, SignBody, UndoBody
 from webui.api.documented import problems
 from webui.api.json_route import JsonRoute
 from webui.api.reviewer import Identify, ReviewerBody
@@ -100,6 +100,16 @@ def reviews_router(reviews: Reviews, signing: Signing, identify: Identify) -> AP
         if said is None and reviewer:
             said = ReviewerBody(name=reviewer)
         reviews.undo(study, finding, review, identify.reviewer(request, said))
+
+    @router.post(
+        "/studies/{study}/findings/{finding}/acknowledgement",
+        status_code=201,
+        summary="Acknowledge a critical finding; whoever did first stays",
+        responses=problems(400, 401, 403, 404, 413, 415),
+    )
+    def acknowledge(study: Uid, finding: Uid, body: AcknowledgementBody, request: Request) -> dict[str, str]:
+        reviewer = identify.reviewer(request, body.reviewer)
+        return acknowledgement_json(reviews.acknowledge(study, finding, reviewer))
 
     @router.post(
         "/studies/{study}/sign",

@@ -57,11 +57,13 @@ class StudyAnswer(BaseModel):
     review: ReviewState
     to_judge: int
     judged: int
+    critical: int
+    """Critical findings that nobody has acknowledged: such studies come first."""
     priors: int
 
 
 class WorklistAnswer(BaseModel):
-    """A page of studies, newest first."""
+    """A page of studies, newest first; unacknowledged critical findings stand on top of the first one."""
 
     studies: list[StudyAnswer]
     next: str | None
@@ -163,6 +165,7 @@ def _study(row: Row) -> StudyAnswer:
         review=overview.review,
         to_judge=overview.to_judge,
         judged=overview.judged,
+        critical=overview.critical,
         priors=row.priors,
     )
 

@@ -1,7 +1,7 @@
 /** The findings beside the image: each jumps to its place, and waits for a verdict. */
 import { useEffect, useRef } from 'preact/hooks';
 import { EditForm } from './edit-form';
-import { type Finding, measured, standing } from './findings';
+import { type Finding, isAlarm, measured, standing } from './findings';
 import { ModelButton } from './model-card';
 import type { Reading } from './reading';
 
@@ -47,7 +47,7 @@ function FindingCard({ finding, reading }: { finding: Finding; reading: Reading 
     if (selected && isBeside()) card.current?.scrollIntoView({ block: 'nearest' });
   }, [selected]);
   return (
-    <li ref={card} class={selected ? 'finding selected' : 'finding'} data-verdict={finding.review?.verdict ?? 'none'}>
+    <li ref={card} class={`finding${selected ? ' selected' : ''}${isAlarm(finding) ? ' critical' : ''}`} data-verdict={finding.review?.verdict ?? 'none'}>
       <button type="button" class="finding-open" aria-current={selected} onClick={() => reading.select(finding)}>
         <span class="finding-label">{label}</span>
         {finding.site && <span class="quiet-inline"> {finding.site}</span>}
@@ -59,19 +59,42 @@ function FindingCard({ finding, reading }: { finding: Finding; reading: Reading 
           </span>
         ))}
       </button>
+      <Critical finding={finding} reading={reading} />
       {finding.flags.map((flag) => (
         <p class="flag" key={flag}>
           ! {flag}
         </p>
       ))}
       {finding.note && selected && <p class="quiet">{finding.note}</p>}
-      <Source finding={finding} />
+      <Source finding={finding} reading={reading} />
       {selected && reading.editing.value === 'correct' ? (
         <EditForm reading={reading} finding={finding} />
       ) : (
         <Verdict finding={finding} reading={reading} />
       )}
     </li>
+  );
+}
+
+function Critical({ finding, reading }: { finding: Finding; reading: Reading }) {
+  if (!finding.critical) return null;
+  const { acknowledgement } = finding;
+  if (acknowledgement) {
+    return (
+      <p class="quiet">
+        Critical · acknowledged by {acknowledgement.by.replaceAll('^', ' ')}, {new Date(acknowledgement.at).toLocaleString()}
+      </p>
+    );
+  }
+  return (
+    <p class="verdict">
+      <b class="alarm">
+        <span aria-hidden="true">⚠</span> Critical finding
+      </b>
+      <button type="button" disabled={reading.busy.value} aria-keyshortcuts="K" onClick={() => void reading.acknowledge(finding)}>
+        Acknowledge
+      </button>
+    </p>
   );
 }
 
@@ -88,11 +111,20 @@ function Score({ value }: { value: number }) {
   );
 }
 
-function Source({ finding }: { finding: Finding }) {
-  if (!finding.model) return <p class="quiet">Added by {finding.review?.by ?? 'a reader'}</p>;
+function Source({ finding, reading }: { finding: Finding; reading: Reading }) {
+  const series = reading.seriesName(finding);
+  if (!finding.model) {
+    return (
+      <p class="quiet">
+        Added by {finding.review?.by.replaceAll('^', ' ') ?? 'a reader'}
+        {series && ` · ${series}`}
+      </p>
+    );
+  }
   return (
     <p class="quiet">
       <ModelButton name={finding.model} /> {finding.model_version} · AI draft
+      {series && ` · ${series}`}
     </p>
   );
 }

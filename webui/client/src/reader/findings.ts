@@ -56,6 +56,9 @@ export interface Finding {
   segment: { sop_uid: string; number: number } | null;
   note: string;
   flags: string[];
+  /** Somebody must acknowledge it. */
+  critical: boolean;
+  acknowledgement: { by: string; at: string } | null;
   superseded: boolean;
   signed: boolean;
   review: Review | null;
@@ -80,6 +83,14 @@ export function readFindings(study: string): Promise<Findings> {
 
 export async function judge(study: string, finding: string, said: Judgement, name: string): Promise<void> {
   await postJson(`${base(study)}/findings/${finding}/reviews`, { ...said, reviewer: { name } });
+}
+
+export async function acknowledge(study: string, finding: string, name: string): Promise<void> {
+  await postJson(`${base(study)}/findings/${finding}/acknowledgement`, { reviewer: { name } });
+}
+
+export function isAlarm(finding: Finding): boolean {
+  return finding.critical && !finding.acknowledgement;
 }
 
 export async function undo(study: string, finding: Finding, name: string): Promise<void> {

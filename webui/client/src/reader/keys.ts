@@ -1,17 +1,20 @@
 /** The keys of the reader. */
+import { isAlarm } from './findings';
 import { CT_PRESETS } from './presets';
 import type { Reading } from './reading';
 
 export const KEYS: readonly (readonly [string, string])[] = [
-  ['↑ ↓', 'image before or after; with Page ten of them; Home, End'],
+  ['↑ ↓ ← →', 'image before or after; with Page ten of them; Home, End'],
   ['N P', 'next or previous finding'],
   ['A X E', 'accept, reject, correct the finding'],
   ['U', 'take the verdict back'],
+  ['K', 'acknowledge a critical finding'],
   ['1 – 5', 'window presets (CT); 0 as at first'],
   ['I F', 'invert; fit'],
   ['+ −', 'zoom'],
   ['M', 'marks and masks on or off'],
-  ['Space', 'cine'],
+  ['Space', 'cine, start and stop'],
+  ['Drag', 'window; with the right button zoom, with the middle one pan; the wheel scrolls, with Ctrl it zooms'],
   ['Esc', 'stop correcting'],
 ];
 
@@ -52,6 +55,7 @@ function actions(reading: Reading): Record<string, () => void> {
     a: () => finding && !finding.review && void reading.judge(finding, { verdict: 'accept' }),
     x: () => finding && !finding.review && void reading.judge(finding, { verdict: 'reject' }),
     e: () => finding && !finding.review && reading.startCorrection(finding),
+    k: () => finding && isAlarm(finding) && void reading.acknowledge(finding),
     u: () => finding?.review && void reading.undo(finding),
     i: () => main.view?.invert(),
     f: () => main.view?.fit(),

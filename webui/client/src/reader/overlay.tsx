@@ -91,7 +91,7 @@ function Shape({ region, matrix }: { region: Region; matrix: Matrix }) {
 }
 
 function Draft({ region, matrix, reading }: { region: Region; matrix: Matrix; reading: Reading }) {
-  const handles = region.kind === 'polygon' ? [] : region.points;
+  const { points: handles } = region;
   const drag = (index: number) => (event: PointerEvent & { currentTarget: SVGElement }) => {
     const svg = event.currentTarget.closest('svg');
     if (!svg) return;
@@ -106,7 +106,7 @@ function Draft({ region, matrix, reading }: { region: Region; matrix: Matrix; re
       <Shape region={region} matrix={matrix} />
       {handles.map((point, index) => {
         const [x, y] = applied(matrix, point);
-        return <circle data-handle={index} class="handle" cx={x} cy={y} r={9} key={index} onPointerDown={drag(index)} />;
+        return <circle data-handle={index} class="handle" cx={x} cy={y} r={region.kind === 'polygon' ? 6 : 9} key={index} onPointerDown={drag(index)} />;
       })}
     </g>
   );

@@ -1,6 +1,6 @@
 /** One pane: the image, what is drawn over it, and what is said of it in its corners. */
 import { useEffect, useRef } from 'preact/hooks';
-import { day, text } from '../dicom';
+import { type Attributes, day, number, text } from '../dicom';
 import { type Tool, listen } from './gestures';
 import { MaskLayer } from './mask-layer';
 import { Overlay } from './overlay';
@@ -90,7 +90,7 @@ function Corners({ pane }: { pane: Pane }) {
         {day(text(header, '00080020'))}
       </p>
       <p class="corner bottom-left">
-        {window && (
+        {window && !isColour(header) && (
           <span>
             W {Math.round(window.width)} C {Math.round(window.center)}
           </span>
@@ -102,6 +102,11 @@ function Corners({ pane }: { pane: Pane }) {
       </p>
     </>
   );
+}
+
+/** Colours are shown as they are: the window does not apply (PS3.3 C.11.2). */
+function isColour(header: Attributes): boolean {
+  return (number(header, '00280002') ?? 1) > 1 || text(header, '00280004') === 'PALETTE COLOR';
 }
 
 function Progress({ pane }: { pane: Pane }) {

@@ -1,7 +1,7 @@
 /** The state of the reader of one study, and what can be done with it. */
 import { batch, computed, effect, type Signal, signal } from '@preact/signals';
 import { Problem } from '../http';
-import { type Addition, add, type Finding, type Findings, type Judgement, judge, type Region, readFindings, sign, standing, undo } from './findings';
+import { type Addition, acknowledge, add, type Finding, type Findings, isAlarm, type Judgement, judge, type Region, readFindings, sign, standing, undo } from './findings';
 import { readSegments, type Segment } from './masks';
 import { Pane } from './pane';
 import { reviewerName } from './reviewer';
@@ -30,10 +30,10 @@ export class Reading {
   readonly busy = signal(false);
   readonly main = new Pane();
   readonly other = new Pane();
-  /** Those that are judged, most certain first; then measurements. */
+  /** What is critical and not acknowledged; then those that are judged, most certain first; then measurements. */
   readonly findings = computed(() => {
     const all = (this.told.value?.findings ?? []).filter((each) => !each.superseded);
-    const rank = (each: Finding) => (each.presence === 'present' ? 1 : 0) * 10 + (each.score ?? 0);
+    const rank = (each: Finding) => (isAlarm(each) ? 100 : 0) + (each.presence === 'present' ? 1 : 0) * 10 + (each.score ?? 0);
     return all.toSorted((one, two) => rank(two) - rank(one));
   });
   readonly waiting = computed(() => this.findings.value.filter((each) => !each.review).length);
@@ -57,12 +57,23 @@ export class Reading {
       const study = await readStudy(this.uid);
       this.study.value = study;
       await Promise.race([findings, new Promise((resolve) => setTimeout(resolve, 400))]);
-      const first = firstSeries(study, this.findings.value.map((each) => each.series_uid));
-      if (first) void this.main.open(first);
+      await this.openFirst(study);
       this.priors.value = await readPriors(study);
     } catch (error) {
       this.failure.value = error;
     }
+  }
+
+  /** The image of the most important finding that nobody has judged, else the middle of the first series. */
+  private async openFirst(study: Study): Promise<void> {
+    const important = this.findings.value.find((each) => !each.review && placeOf(each));
+    if (important) {
+      this.selected.value = important.id;
+      await this.show(important);
+    }
+    if (this.main.series.value) return;
+    const first = firstSeries(study, this.findings.value.map((each) => each.series_uid));
+    if (first) void this.main.open(first);
   }
 
   close(): void {
@@ -75,7 +86,7 @@ export class Reading {
     try {
       this.told.value = await readFindings(this.uid);
       this.findingsFailure.value = null;
-      await this.readSegments();
+      void this.readSegments().catch((error: unknown) => (this.findingsFailure.value = String(error)));
     } catch (error) {
       this.findingsFailure.value = error instanceof Error ? error.message : String(error);
     }
@@ -100,7 +111,7 @@ export class Reading {
   }
 
   private async show(finding: Finding): Promise<void> {
-    const place = standing(finding).region ?? finding.image;
+    const place = placeOf(finding);
     const sop = place?.sop_uid ?? this.middleOf(finding);
     const series = this.study.value?.series.find((each) => each.uid === finding.series_uid);
     if (!series) return;
@@ -117,6 +128,13 @@ export class Reading {
     return on[Math.floor(on.length / 2)]?.sop;
   }
 
+  /** The series that a finding lies in; empty where the study has but one to look at. */
+  seriesName(finding: Finding): string {
+    const stacks = this.study.value?.series.filter((each) => each.kind === 'stack') ?? [];
+    const series = stacks.find((each) => each.uid === finding.series_uid);
+    return series && stacks.length > 1 ? series.description || `Series ${series.number}` : '';
+  }
+
   selectNext(by: number): void {
     const at = this.findings.value.findIndex((each) => each.id === this.selected.value);
     const count = this.findings.value.length;
@@ -126,6 +144,10 @@ export class Reading {
 
   judge(finding: Finding, said: Judgement): Promise<boolean> {
     return this.saved((name) => judge(this.uid, finding.id, said, name), said.verdict);
+  }
+
+  acknowledge(finding: Finding): Promise<boolean> {
+    return this.saved((name) => acknowledge(this.uid, finding.id, name), 'acknowledge');
   }
 
   undo(finding: Finding): Promise<boolean> {
@@ -184,10 +206,15 @@ export class Reading {
   }
 }
 
+function placeOf(finding: Finding): { sop_uid: string; frame: number } | null {
+  return standing(finding).region ?? finding.image;
+}
+
 const SAID: Record<string, string> = {
   accept: 'Accepted.',
   reject: 'Rejected.',
   correct: 'Correction saved.',
+  acknowledge: 'Acknowledged.',
   undo: 'Taken back.',
   add: 'Finding added.',
   sign: 'Signed: the verified report is stored in the study.',

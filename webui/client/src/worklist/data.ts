@@ -34,6 +34,8 @@ export interface Study {
   review: 'open' | 'judged' | 'signed' | 'nothing';
   to_judge: number;
   judged: number;
+  /** Critical findings that nobody has acknowledged. */
+  critical: number;
   priors: number;
 }
 
@@ -106,7 +108,8 @@ export async function loadMore(): Promise<void> {
   loading.value = true;
   try {
     const page = await getJson<Page>(url(next.value), asking.signal);
-    studies.value = [...(studies.value ?? []), ...page.studies];
+    const known = new Set(studies.value?.map((study) => study.uid));
+    studies.value = [...(studies.value ?? []), ...page.studies.filter((study) => !known.has(study.uid))];
     next.value = page.next;
     lookedAt.value += page.looked_at;
     failure.value = null;

@@ -40,7 +40,7 @@ function Studies() {
   return (
     <>
       <table class="studies" aria-busy={loading.value} onPointerOver={prepareReader} onFocusIn={prepareReader}>
-        <caption class="hidden">Studies, newest first. Arrow keys move, Enter opens.</caption>
+        <caption class="hidden">Studies, newest first, below those with critical findings that wait to be acknowledged. Arrow keys move, Enter opens.</caption>
         <thead>
           <tr>
             <th scope="col">Models</th>

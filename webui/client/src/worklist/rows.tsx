@@ -26,8 +26,13 @@ export function Row({ study, index }: { study: Study; index: number }) {
   const patient = personName(study.patient);
   const facts = [study.patient_id, study.sex, ageAt(study.birth_date, study.date)].filter(Boolean).join(' · ');
   return (
-    <tr class={`study state-${study.state.replace(' ', '-')}`}>
+    <tr class={`study state-${study.state.replace(' ', '-')}${study.critical ? ' critical' : ''}`}>
       <td class="ai">
+        {study.critical > 0 && (
+          <b class="alarm">
+            <span aria-hidden="true">⚠</span> Critical
+          </b>
+        )}
         <StateMark study={study} />
         <span class="quiet">{reviewText(study)}</span>
       </td>
