@@ -27,8 +27,8 @@ _SETTLED = 0.3
 """Seconds until what an association left to do is done, and its process is waited for."""
 
 
-def make_series(folder: Path, count: int, side: int, salt: str) -> Path:
-    """A CT series of `count` instances of `side` x `side` pixels of noise."""
+def make_series(folder: Path, count: int, side: int, salt: str, *, place: bool = False) -> Path:
+    """A CT series of `count` instances of `side` x `side` pixels of noise; with `place`, a volume."""
     folder.mkdir(parents=True)
     noise = np.random.default_rng(1)
     for number in range(1, count + 1):
@@ -46,6 +46,10 @@ def make_series(folder: Path, count: int, side: int, salt: str) -> Path:
         ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
         ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
         ds.PixelData = noise.integers(0, 4096, (side, side), dtype=np.uint16).tobytes()
+        if place:
+            ds.ImageOrientationPatient, ds.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 2.5 * number]
+            ds.PixelSpacing, ds.SliceThickness = [0.7, 0.7], 2.5
+            ds.RescaleSlope, ds.RescaleIntercept = 1, -1024
         ds.save_as(folder / f"{number:05d}.dcm", enforce_file_format=True)
     return folder
 

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -78,6 +78,7 @@ class Pipeline:
         worker: name of this worker; by default host and process.
         shadows: the versions that run in shadow.
         clock: the time now, aware.
+        limit: entered for each try; ends this process when the try takes too long.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Pipeline:
         worker: str = "",
         shadows: Callable[[], Sequence[Card]] = tuple,
         clock: Callable[[], datetime] = utc_now,
+        limit: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._archive = archive
         self._spool = spool
@@ -104,6 +106,7 @@ class Pipeline:
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
         self._shadows = shadows
         self._clock = clock
+        self._limit = limit
 
     def warm_up(self) -> None:
         """Load the models and all that results need, so that the first work item does not wait for it."""
@@ -154,7 +157,7 @@ class Pipeline:
             )
             return self._work.end(item.uid, transaction, Outcome.FAILED, reason)
         try:
-            with Heartbeat(self._work, item.uid, transaction, self._lease) as heartbeat:
+            with self._limit(), Heartbeat(self._work, item.uid, transaction, self._lease) as heartbeat:
                 return self._carried_out(item, transaction, heartbeat)
         except LeaseLost:
             raise

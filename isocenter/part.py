@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import logging
 import os
@@ -63,6 +64,19 @@ def stop_with_supervisor() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="with-supervisor", daemon=True).start()
+
+
+@contextlib.contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """End this process when the body takes longer, with the stacks of its threads on standard error.
+
+    Nothing less stops a decoder or an operator that neither returns nor lets other threads run.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @contextlib.contextmanager

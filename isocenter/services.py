@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from inference.comparison import Comparison, compare
 from inference.findings_sql import SqlFindings
@@ -27,6 +28,7 @@ from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.model_cards import floors_of
+from isocenter.part import ended_after
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
@@ -135,6 +137,7 @@ class Services:
             lease_seconds=inference.lease_seconds,
             max_attempts=inference.max_attempts,
             shadows=self.catalog.shadows,
+            limit=partial(ended_after, inference.item_seconds),
         )
         pipeline.warm_up()
         return pipeline

@@ -111,6 +111,8 @@ class InferenceSettings(Section):
     """Threads per model; 0 means one per core."""
     timeout_seconds: float = Field(default=600, gt=0)
     """A model that runs longer is stopped, and its work item has failed."""
+    item_seconds: float = Field(default=1800, gt=0)
+    """A try at a work item that takes longer, whatever it is at, ends the worker's process."""
     lease_seconds: float = Field(default=60, gt=1)
     """A worker that is silent for this long has lost its work item to another."""
     max_attempts: int = Field(default=3, ge=1)

@@ -47,6 +47,10 @@ _DTYPES = {
 }
 
 
+_Key = tuple[str, str, int]
+"""SHA-256 and path of the ONNX file, threads."""
+
+
 class _Slot:
     """A place for one session; its lock lets several threads wait for one load."""
 
@@ -79,7 +83,7 @@ class Runtime:
         self._providers = _chosen(providers)
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._slots: OrderedDict[tuple[str, str], _Slot] = OrderedDict()
+        self._slots: OrderedDict[_Key, _Slot] = OrderedDict()
 
     def run(self, card: Card, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs that the card names, for `inputs` by name.
@@ -116,7 +120,7 @@ class Runtime:
             return len(self._slots)
 
     def _session(self, card: Card) -> Any:
-        key = (card.model.sha256, str(card.model_path))
+        key = (card.model.sha256, str(card.model_path), card.runtime.threads)
         with self._lock:
             slot = self._slots.setdefault(key, _Slot())
             self._slots.move_to_end(key)
@@ -128,7 +132,7 @@ class Runtime:
                 self._slots.popitem(last=False)  # runs under way keep their session alive until they end
         return slot.session
 
-    def _load_or_forget(self, card: Card, key: tuple[str, str]) -> Any:
+    def _load_or_forget(self, card: Card, key: _Key) -> Any:
         try:
             check_model(card)
             return self._load(card)
@@ -140,7 +144,7 @@ class Runtime:
     def _load(self, card: Card) -> Any:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = card.runtime.threads or self._threads
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         # Spinning burns up to half as much CPU again and is no faster on these models.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -164,14 +168,15 @@ class Runtime:
             expired.set()
             options.terminate = True
 
-        timer = threading.Timer(self._timeout_s, stop) if self._timeout_s is not None else None
+        limits = [each for each in (card.runtime.timeout_seconds, self._timeout_s) if each is not None]
+        timer = threading.Timer(min(limits), stop) if limits else None
         if timer is not None:
             timer.daemon = True
             timer.start()
         try:
             outputs: Sequence[Array] = session.run(list(names), dict(inputs), options)
         except _ORT_ERRORS as error:
-            reason = f"took longer than {self._timeout_s:g} s" if expired.is_set() else f"failed: {error}"
+            reason = f"took longer than {min(limits):g} s" if expired.is_set() else f"failed: {error}"
             raise ModelError(f"{card.name} {card.version} {reason}") from error
         finally:
             if timer is not None:

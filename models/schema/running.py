@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.schema.base import Count, Positive, Table
+from models.schema.base import Positive, Table
 
 Resource = Literal["cpu", "gpu"]
 
@@ -15,8 +15,6 @@ class Running(Table):
     resource: Resource = "cpu"
     """`gpu`: only workers with a graphics card take its work. `cpu`: any worker; one that has a graphics
     card uses it."""
-    max_batch: Count = 1
-    """So many pictures go into the graph at once; their number is its first dimension."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Of one run on the CPU; 0: as the settings say."""
     timeout_seconds: Positive | None = None

@@ -97,6 +97,14 @@ def test_model_that_never_ends_is_stopped(tmp_path):
         Runtime(threads=1, timeout_s=0.2).run(card, picture())
 
 
+def test_limit_of_the_card_counts_where_it_is_shorter(tmp_path):
+    folder = package(tmp_path, endless_graph(), name="endless")
+    with (folder / "card.toml").open("a") as card:
+        card.write("\n[runtime]\ntimeout_seconds = 0.2\nthreads = 1\n")
+    with pytest.raises(ModelError, match=r"endless 1\.0\.0 took longer than 0\.2 s"):
+        Runtime(timeout_s=60).run(load_card(folder), picture())
+
+
 def test_what_runs_the_model_is_told(card):
     told = Runtime(threads=1, providers=["CPUExecutionProvider"]).describe(card)
     assert told["provider"] == "CPUExecutionProvider"
