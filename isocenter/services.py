@@ -29,6 +29,7 @@ from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.model_cards import floors_of
 from isocenter.part import ended_after
+from isocenter.routing.prefetch_sql import SqlPrefetches
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
@@ -78,6 +79,7 @@ class Services:
     shadow: SqlShadow
     worklist: SqlWorklist
     shipments: SqlShipments
+    prefetches: SqlPrefetches
     performed: SqlPerformedSteps
 
     def orders(self) -> Orders:
@@ -214,6 +216,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
                 worklist=SqlWorklist(engine),
                 shipments=SqlShipments(engine),
+                prefetches=SqlPrefetches(engine),
                 performed=SqlPerformedSteps(engine),
             )
     finally:

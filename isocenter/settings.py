@@ -9,7 +9,13 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from isocenter.node_settings import NodeSettings
-from isocenter.routing.settings import DestinationSettings, RouteSettings, RoutingSettings, check_routing
+from isocenter.routing.settings import (
+    DestinationSettings,
+    PrefetchSettings,
+    RouteSettings,
+    RoutingSettings,
+    check_routing,
+)
 from isocenter.section import Port, Section
 
 PREFIX = "ISOCENTER_"
@@ -156,6 +162,7 @@ class Settings(Section):
     reviews: ReviewSettings = ReviewSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
+    prefetch: tuple[PrefetchSettings, ...] = ()
     routing: RoutingSettings = RoutingSettings()
 
     @model_validator(mode="after")
@@ -172,7 +179,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Self:
-        check_routing(self.destinations, self.routes, {peer.aet for peer in self.node.peers if peer.host})
+        peers = {peer.aet for peer in self.node.peers if peer.host}
+        check_routing(self.destinations, self.routes, self.prefetch, peers)
         return self
 
     @property

@@ -12,6 +12,7 @@ from isocenter.settings import Settings
 _STATES = ("waiting", "parked", "sent", "dropped")
 _FIGURES = ("destination", "to", "waiting", "oldest", "parked", "sent", "failed", "last_reason")
 _SHIPMENT = ("id", "destination", "study", "state", "sent", "total", "attempts", "due_at", "reason")
+_PREFETCH = ("rule", "study", "state", "fetched", "attempts", "due_at", "reason")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 _numbers = click.argument("numbers", nargs=-1, type=click.IntRange(1))
 _parked = click.option("--parked", is_flag=True, help="All that are parked.")
@@ -101,3 +102,20 @@ def _change(settings: Settings, numbers: tuple[int, ...], verb: str, *, parked: 
             except UnknownShipment as error:
                 raise SystemExit(f"isocenter: {error}") from error
             out.print(f"{number} {found.state}: study {found.study} to {found.destination}", markup=False)
+
+
+@routes.command()
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@with_settings()
+@_json
+def prefetches(settings: Settings, limit: int, *, as_json: bool) -> None:
+    """List of which studies priors are, or were, fetched, the latest first."""
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    with open_services(settings) as services:
+        found = services.prefetches.listed(["waiting", "parked", "done"], limit)
+    rows = [{name: getattr(each, name) for name in _PREFETCH} for each in found]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(_PREFETCH, [tuple(row.values()) for row in rows])

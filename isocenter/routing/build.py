@@ -2,6 +2,7 @@
 
 import threading
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,15 +11,20 @@ import urllib3
 
 from dicom_node.deliver import Deliveries
 from dicom_node.destinations import Destinations
+from dicom_node.peers import Peer
 from isocenter.dimse import credentials_of, peers_of
 from isocenter.routing.carrier import Carrier, Terms
 from isocenter.routing.dimse import DimseSender
 from isocenter.routing.planner import Planner
+from isocenter.routing.prefetcher import Prefetcher, PrefetchTerms
+from isocenter.routing.priors import Wanted
 from isocenter.routing.router import Router
-from isocenter.routing.rules import Identity, Rule, addresses_of
-from isocenter.routing.settings import DestinationSettings, RouteSettings
+from isocenter.routing.rules import Identity, PrefetchRule, Rule, addresses_of
+from isocenter.routing.settings import DestinationSettings, PrefetchSettings, RouteSettings
 from isocenter.routing.stow import StowSender
 from isocenter.services import Services
+
+_LEASE_OF_A_STUDY = 600.0
 
 
 def router_for(services: Services, stopped: threading.Event, *, first_pause: float = 5) -> Router:
@@ -37,8 +43,12 @@ def router_for(services: Services, stopped: threading.Event, *, first_pause: flo
         carrier_for(each, services, stopped, lease=lease, first_pause=first_pause)
         for each in settings.destinations
     ]
+    prefetchers = [
+        prefetcher_for(each, services, lease=lease, first_pause=first_pause) for each in settings.prefetch
+    ]
+    queues = (services.shipments, services.prefetches)
     keep = timedelta(days=settings.routing.keep_days)
-    return Router(planner, carriers, services.shipments, stopped, keep=keep)
+    return Router(planner, carriers, prefetchers, queues, stopped, keep=keep)
 
 
 def planner_for(services: Services) -> Planner:
@@ -49,17 +59,61 @@ def planner_for(services: Services) -> Planner:
         services.shipments,
         [rule_of(each) for each in settings.routes],
         {each.name: identity_of(each) for each in settings.destinations},
+        prefetches=[prefetch_rule_of(each) for each in settings.prefetch],
         settle=timedelta(seconds=settings.routing.settle_seconds),
     )
 
 
 def rule_of(route: RouteSettings) -> Rule:
     """A rule of the settings."""
-    match = {
-        keyword: (patterns,) if isinstance(patterns, str) else patterns
-        for keyword, patterns in route.match.items()
-    }
+    match = matched(route.match)
     return Rule(route.name, frozenset(route.when), route.source, match, route.to)
+
+
+def prefetch_rule_of(prefetch: PrefetchSettings) -> PrefetchRule:
+    """A rule of the settings."""
+    rule = Rule(prefetch.name, frozenset({"stored"}), prefetch.source, matched(prefetch.match), ())
+    return PrefetchRule(rule, Identity(aet=prefetch.peer))
+
+
+def matched(match: Mapping[str, tuple[str, ...] | str]) -> dict[str, tuple[str, ...]]:
+    """Patterns by keyword."""
+    return {
+        keyword: (patterns,) if isinstance(patterns, str) else patterns for keyword, patterns in match.items()
+    }
+
+
+def prefetcher_for(
+    prefetch: PrefetchSettings, services: Services, *, lease: timedelta, first_pause: float
+) -> Prefetcher:
+    """What fetches priors by one rule."""
+    node = services.settings.node
+    destinations, peer = _peer(prefetch.peer, services)
+    wanted = Wanted(
+        prefetch.same_modality,
+        prefetch.same_body_part,
+        timedelta(days=prefetch.max_age_days),
+        prefetch.max_studies,
+    )
+    move_to = node.aet if prefetch.by == "move" else ""
+    terms = PrefetchTerms(prefetch.name, wanted, move_to, prefetch.pause_seconds, prefetch.max_attempts)
+    return Prefetcher(
+        terms,
+        lambda: destinations.remote(peer, prefetch.timeout_seconds),
+        services.archive,
+        services.spool,
+        services.prefetches,
+        lease=max(lease, timedelta(seconds=_LEASE_OF_A_STUDY)),
+        first_pause=first_pause,
+    )
+
+
+def _peer(aet: str, services: Services) -> tuple[Destinations, Peer]:
+    node = services.settings.node
+    destinations = Destinations(peers_of(node), node.aet, credentials_of(node))
+    peer = destinations.named(aet)
+    assert peer is not None  # noqa: S101 - the settings were checked
+    return destinations, peer
 
 
 def identity_of(destination: DestinationSettings) -> Identity:
@@ -105,10 +159,7 @@ def carrier_for(
 
 
 def _dimse(destination: DestinationSettings, services: Services) -> DimseSender:
-    node = services.settings.node
-    destinations = Destinations(peers_of(node), node.aet, credentials_of(node))
-    peer = destinations.named(destination.peer or "")
-    assert peer is not None  # noqa: S101 - the settings were checked
+    destinations, peer = _peer(destination.peer or "", services)
     deliveries = Deliveries(
         services.archive,
         services.spool,

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from isocenter.routing.queue_sql import SqlShipments
-from isocenter.routing.rules import Identity, Rule
-from isocenter.routing.shipments import Chosen
+from isocenter.routing.rules import Identity, PrefetchRule, Rule
+from isocenter.routing.shipments import Chosen, Wish
 from storage.archive import Archive
 from storage.errors import UnknownInstance
 from storage.events import Event
@@ -27,6 +27,7 @@ class Planner:
         rules: Sequence[Rule],
         identities: Mapping[str, Identity],
         *,
+        prefetches: Sequence[PrefetchRule] = (),
         settle: timedelta,
     ) -> None:
         """Take what is needed.
@@ -36,12 +37,14 @@ class Planner:
             queue: where shipments wait.
             rules: that choose.
             identities: of the destinations, by name: nothing is sent back to where it came from.
+            prefetches: rules of which priors to fetch.
             settle: how long a new shipment waits for more of its study.
         """
         self._archive = archive
         self._queue = queue
         self._rules = rules
         self._identities = identities
+        self._prefetches = prefetches
         self._settle = settle
 
     def begin(self) -> None:
@@ -59,15 +62,19 @@ class Planner:
         self._queue.add(before, events[-1].cursor, chosen, now, self._settle)
         return len(events) == _EVENTS_AT_ONCE
 
-    def _chosen(self, event: Event) -> Iterator[Chosen]:
+    def _chosen(self, event: Event) -> Iterator[Chosen | Wish]:
         rules = [rule for rule in self._rules if rule.is_about(event)]
-        if not rules or event.sop is None:
+        prefetches = [each for each in self._prefetches if each.is_about(event)]
+        if event.sop is None or not (rules or prefetches):
             return
         try:
             instance = self._archive.instance(event.sop)
             header = json.loads(next(self._archive.headers([instance])))
         except UnknownInstance:
             return  # deleted since
+        for each in prefetches:
+            if each.rule.matches(header):
+                yield Wish(each.rule.name, event.study)
         by_destination = {name: rule.name for rule in rules if rule.matches(header) for name in rule.to}
         for name, rule in by_destination.items():
             if self._identities[name].brought(event.origin):

@@ -17,6 +17,7 @@ from sqlalchemy import (
 
 from inference.inserting import insert_if_absent
 from inference.tables import trigger_cursors
+from isocenter.routing.prefetch_sql import wish
 from isocenter.routing.rows_sql import (
     MOST_REASON,
     count,
@@ -27,7 +28,7 @@ from isocenter.routing.rows_sql import (
     put,
     shipment_of,
 )
-from isocenter.routing.shipments import Chosen, Figures, Shipment, State, UnknownShipment
+from isocenter.routing.shipments import Chosen, Figures, Shipment, State, UnknownShipment, Wish
 from isocenter.routing.tables import destination_counts, shipment_instances, shipments
 from storage.sql.engine import reading, writing
 
@@ -55,7 +56,7 @@ class SqlShipments:
             insert_if_absent(connection, trigger_cursors, {"name": CURSOR, "cursor": cursor})
 
     def add(
-        self, before: str, after: str, chosen: Iterable[Chosen], now: datetime, settle: timedelta
+        self, before: str, after: str, chosen: Iterable[Chosen | Wish], now: datetime, settle: timedelta
     ) -> bool:
         """Queue what the events between two cursors ask for, and move the cursor on.
 
@@ -63,7 +64,8 @@ class SqlShipments:
             False, and nothing is changed, when another has read them meanwhile.
         """
         here = and_(trigger_cursors.c.name == CURSOR, trigger_cursors.c.cursor == before)
-        ordered = sorted(chosen, key=_of)
+        asked = list(chosen)
+        ordered = sorted((each for each in asked if isinstance(each, Chosen)), key=_of)
         with writing(self._engine) as connection:
             if not connection.execute(update(trigger_cursors).where(here).values(cursor=after)).rowcount:
                 return False
@@ -75,6 +77,8 @@ class SqlShipments:
                 added = sum(put(connection, number, each.sop) for each in some)
                 total = shipments.c.total + added
                 connection.execute(update(shipments).where(shipments.c.id == number).values(total=total))
+            for each in {each for each in asked if isinstance(each, Wish)}:
+                wish(connection, each.rule, each.study, now, now + settle)
         return True
 
     def take(self, destination: str, holder: str, now: datetime, lease: timedelta) -> Shipment | None:

@@ -4,15 +4,20 @@ import logging
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from isocenter.routing.carrier import Carrier
 from isocenter.routing.planner import Planner
-from isocenter.routing.queue_sql import SqlShipments
+from isocenter.routing.prefetcher import Prefetcher
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
 _UPKEEP = timedelta(hours=1)
+
+
+class _Queue(Protocol):
+    def forget(self, before: datetime) -> None: ...
 
 
 class Router:
@@ -25,7 +30,8 @@ class Router:
         self,
         planner: Planner,
         carriers: Sequence[Carrier],
-        queue: SqlShipments,
+        prefetchers: Sequence[Prefetcher],
+        queues: Sequence[_Queue],
         stopped: threading.Event,
         *,
         keep: timedelta,
@@ -33,7 +39,8 @@ class Router:
         """Take what is needed; `keep` is how long shipments that were sent are listed."""
         self._planner = planner
         self._carriers = carriers
-        self._queue = queue
+        self._prefetchers = prefetchers
+        self._queues = queues
         self._stopped = stopped
         self._keep = keep
 
@@ -43,6 +50,10 @@ class Router:
             threading.Thread(target=each.run, name=f"{each.terms.name}-{number}")
             for each in self._carriers
             for number in range(each.terms.parallel)
+        ]
+        threads += [
+            threading.Thread(target=each.run, args=(self._stopped,), name=each.terms.name)
+            for each in self._prefetchers
         ]
         for thread in threads:
             thread.start()
@@ -58,7 +69,8 @@ class Router:
                 while self._planner.poll(now) and not self._stopped.is_set():
                     pass
                 if now - kept_up >= _UPKEEP:
-                    self._queue.forget(now - self._keep)
+                    for each in self._queues:
+                        each.forget(now - self._keep)
                     kept_up = now
                 troubled = False
             except Exception:

@@ -65,6 +65,19 @@ class Identity:
         return origin.protocol == "stow" and origin.address in self.hosts
 
 
+@dataclass(frozen=True, slots=True)
+class PrefetchRule:
+    """A rule for which studies priors are fetched."""
+
+    rule: Rule
+    archive: Identity
+    """Of what it has brought itself, no priors are asked of it: they would be priors of priors."""
+
+    def is_about(self, event: Event) -> bool:
+        """What the event itself says is what the rule asks for."""
+        return self.rule.is_about(event) and not self.archive.brought(event.origin)
+
+
 def addresses_of(host: str) -> frozenset[str]:
     """The network addresses of a host, as far as they can be told now."""
     try:

@@ -6,7 +6,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from isocenter.routing.windows import Window
 from isocenter.section import AETitle, Port, Section
@@ -16,6 +16,18 @@ When = Literal["stored", "ai-result", "review-signed"]
 Pattern = Annotated[str, StringConstraints(max_length=256)]
 _URL = re.compile(r"https?://[^\s?#]+")
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def _keywords(match: dict[str, tuple[str, ...] | str]) -> dict[str, tuple[str, ...] | str]:
+    from pydicom.datadict import tag_for_keyword  # noqa: PLC0415 - few have rules
+
+    for keyword in match:
+        if tag_for_keyword(keyword) is None:
+            raise ValueError(f"{keyword} is no attribute of the standard")
+    return match
+
+
+Match = Annotated[dict[str, tuple[Pattern, ...] | Pattern], AfterValidator(_keywords)]
 
 
 class DestinationSettings(Section):
@@ -98,19 +110,30 @@ class RouteSettings(Section):
     """What happened: `stored` from outside, `ai-result`, `review-signed`."""
     source: tuple[str, ...] = ()
     """AE titles, or user agents of STOW-RS, that it came from, with * and ?; empty: any."""
-    match: dict[str, tuple[Pattern, ...] | Pattern] = Field(default_factory=dict)
+    match: Match = Field(default_factory=dict)
     """Values by keyword, with * and ?, case ignored; all keywords must match, one value of each."""
     to: tuple[Name, ...] = Field(min_length=1)
 
-    @field_validator("match")
-    @classmethod
-    def _are_keywords(cls, value: dict[str, tuple[str, ...] | str]) -> dict[str, tuple[str, ...] | str]:
-        from pydicom.datadict import tag_for_keyword  # noqa: PLC0415 - few have rules
 
-        for keyword in value:
-            if tag_for_keyword(keyword) is None:
-                raise ValueError(f"{keyword} is no attribute of the standard")
-        return value
+class PrefetchSettings(Section):
+    """A rule: of which studies that come, priors are fetched from another archive."""
+
+    name: Name
+    peer: AETitle
+    """AE title of one of [[node.peers]], which has a host: the archive that is asked."""
+    source: tuple[str, ...] = ()
+    """As of a route."""
+    match: Match = Field(default_factory=dict)
+    same_modality: bool = True
+    same_body_part: bool = True
+    max_age_days: int = Field(default=1825, ge=1)
+    max_studies: int = Field(default=3, ge=1, le=100)
+    by: Literal["move", "get"] = "move"
+    """C-MOVE to our node, which the archive must know by its AE title, or C-GET."""
+    pause_seconds: float = Field(default=1, ge=0)
+    """Between two studies."""
+    timeout_seconds: float = Field(default=60, gt=0)
+    max_attempts: int = Field(default=10, ge=1)
 
 
 class RoutingSettings(Section):
@@ -125,10 +148,13 @@ class RoutingSettings(Section):
 
 
 def check_routing(
-    destinations: Sequence[DestinationSettings], routes: Sequence[RouteSettings], peers: Collection[str]
+    destinations: Sequence[DestinationSettings],
+    routes: Sequence[RouteSettings],
+    prefetch: Sequence[PrefetchSettings],
+    peers: Collection[str],
 ) -> None:
     """Raise `ValueError` for names that are used twice or lead nowhere; `peers` are those with a host."""
-    for kind, named in (("destinations", destinations), ("routes", routes)):
+    for kind, named in (("destinations", destinations), ("routes", routes), ("prefetch", prefetch)):
         names = [each.name for each in named]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -138,8 +164,7 @@ def check_routing(
         for name in route.to:
             if name not in known:
                 raise ValueError(f"routes: {route.name}: {name} is none of [[destinations]]")
-    for each in destinations:
-        if each.peer and each.peer not in peers:
-            raise ValueError(
-                f"destinations: {each.name}: {each.peer} is none of [[node.peers]] that has a host"
-            )
+    asked = [("destinations", each.name, each.peer) for each in destinations if each.peer]
+    for kind, name, peer in [*asked, *(("prefetch", each.name, each.peer) for each in prefetch)]:
+        if peer not in peers:
+            raise ValueError(f"{kind}: {name}: {peer} is none of [[node.peers]] that has a host")

@@ -64,3 +64,11 @@ class Chosen:
     rule: str
     study: str
     sop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The priors of a study are to be fetched."""
+
+    rule: str
+    study: str

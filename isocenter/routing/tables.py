@@ -56,3 +56,18 @@ destination_counts = Table(
     Column("last_sent_at", UtcTime),
     Column("last_reason", Plain, nullable=False, server_default=text("''")),
 )
+
+prefetches = Table(
+    "prefetches",
+    metadata,
+    Column("rule", Plain, primary_key=True),
+    Column("study_uid", Plain, primary_key=True),
+    Column("state", Plain, nullable=False),
+    Column("queued_at", UtcTime, nullable=False),
+    # When it is tried next; who tries moves it on by his lease.
+    Column("due_at", UtcTime, nullable=False),
+    _number("attempts"),
+    _number("fetched"),
+    Column("reason", Plain, nullable=False, server_default=text("''")),
+    Index("ix_prefetches_due", "rule", "state", "due_at"),
+)
