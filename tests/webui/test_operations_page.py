@@ -62,6 +62,7 @@ def test_what_arrives_runs_and_fails_is_seen(browser, address, busy, size, reque
         expect(page.get_by_role("region", name="Work", exact=True)).to_contain_text("40 %")
         expect(page.get_by_role("region", name="Failed")).to_contain_text("out of memory")
         expect(page.get_by_text("1 study, 3 objects")).to_be_visible()
+        expect(page.get_by_role("region", name="What is sent on")).to_contain_text("no destination")
         assert barriers(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         keep_picture(page, f"operations-{request.node.callspec.id}")

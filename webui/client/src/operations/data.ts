@@ -93,6 +93,34 @@ export interface Quality {
   drift: { model: string; version: string; month: string; histograms: Record<string, Record<string, number>> }[];
 }
 
+export interface Destination {
+  destination: string;
+  to: string | null;
+  waiting: number;
+  oldest: string | null;
+  parked: number;
+  sent: number;
+  last_sent_at: string | null;
+  last_reason: string | null;
+}
+
+export interface Shipment {
+  id: number;
+  destination: string;
+  study: string;
+  state: string;
+  queued_at: string;
+  attempts: number;
+  total: number;
+  sent: number;
+  reason: string;
+}
+
+export interface Routes {
+  destinations: Destination[];
+  shipments: Shipment[];
+}
+
 const SOON_MS = 5_000;
 const LATER_MS = 60_000;
 
@@ -122,10 +150,11 @@ export const volume = new Told<Volume>('/api/operations/volume', LATER_MS);
 export const running = new Told<Work>('/api/work?state=IN%20PROGRESS&state=SCHEDULED&limit=50', SOON_MS);
 export const failed = new Told<Work>('/api/work?state=CANCELED&outcome=failed&limit=50', SOON_MS);
 export const refused = new Told<Work>('/api/work?state=CANCELED&outcome=refused&limit=20', LATER_MS);
+export const routes = new Told<Routes>('/api/routes?limit=20', SOON_MS);
 export const models = new Told<{ models: Model[] }>('/api/models', LATER_MS);
 export const quality = new Told<Quality>('/api/quality', LATER_MS);
 
-const ALL: Told<unknown>[] = [operations, volume, running, failed, refused, models, quality];
+const ALL: Told<unknown>[] = [operations, volume, running, failed, refused, routes, models, quality];
 
 /** Asks for everything, and again from time to time, until the returned function is called. */
 export function keepCurrent(): () => void {

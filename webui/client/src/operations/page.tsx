@@ -5,9 +5,10 @@ import { useEffect } from 'preact/hooks';
 import { NameDialog } from '../reader/name-dialog';
 import { Failure, Waiting } from '../states';
 import { Arrivals, Refusals } from './arrivals';
-import { failed, keepCurrent, models, operations, refused, running, type Told } from './data';
+import { failed, keepCurrent, models, operations, refused, routes, running, type Told } from './data';
 import { Health } from './health';
 import { Models } from './models';
+import { Routes } from './routes';
 import { Failures, NotSuitable, Running } from './work';
 
 export function OperationsPage() {
@@ -22,6 +23,7 @@ export function OperationsPage() {
       <Part title="Work" told={running} show={(work) => <Running work={work} />} />
       <Part title="Failed" told={failed} show={(work) => <Failures work={work.work} />} />
       <Part title="What arrives" told={operations} show={(told) => <Arrivals told={told} />} />
+      <Part title="What is sent on" told={routes} show={(told) => <Routes told={told} />} />
       <Part title="Models" told={models} show={(told) => <Models models={told.models} />} />
       <Part title="Not suitable for a model" told={refused} show={(work) => <NotSuitable work={work.work} />} />
       <Part title="Refused objects" told={operations} show={(told) => <Refusals refusals={told.refusals} />} />
