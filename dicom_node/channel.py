@@ -2,18 +2,26 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
 
-from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.pdu_primitives import A_RELEASE
 
-from dicom_node.fragments import command_pdus, data_set_pdus, fragment_size
+from dicom_node.fragments import (
+    Buffer,
+    Pdu,
+    batches,
+    command_pdus,
+    data_set_pdus,
+    fragment_size,
+    send_all,
+    send_at_once,
+)
 from dicom_node.status import Answer
 
-_BATCH = 1 << 18
-"""Bytes that are sent at once where messages are small."""
 _TICK = 1.0
 
 
@@ -62,18 +70,24 @@ class Channel:
         """Service class application information the peer sent, by SOP class (PS3.7 D.3.3.5)."""
         return {str(uid): info for uid, info in self._assoc.requestor.sop_class_extended.items()}
 
-    def send(self, context_id: int, *commands: bytes, data_set: Iterable[bytes] | None = None) -> None:
+    def send(self, context_id: int, *commands: bytes, data_set: Iterable[Buffer] | None = None) -> None:
         """Command sets, and the data set that belongs to the last of them. Raises `PeerGone`."""
+        self.send_pdus(self.pdus(context_id, *commands, data_set=data_set))
+
+    def pdus(
+        self, context_id: int, *commands: bytes, data_set: Iterable[Buffer] | None = None
+    ) -> Iterator[Pdu]:
+        """What `send` sends; PDUs of several messages may be sent together."""
         size = fragment_size(self._assoc.requestor.maximum_length)
-        pieces: Iterator[bytes] = chain.from_iterable(
-            command_pdus(context_id, each, size) for each in commands
-        )
-        if data_set is not None:
-            pieces = chain(pieces, data_set_pdus(context_id, data_set, size))
-        for batch in _batches(pieces):
+        pdus = chain.from_iterable(command_pdus(context_id, each, size) for each in commands)
+        return pdus if data_set is None else chain(pdus, data_set_pdus(context_id, data_set, size))
+
+    def send_pdus(self, pdus: Iterable[Pdu]) -> None:
+        """As many at once as possible. Raises `PeerGone`."""
+        for batch in batches(pdus):
             self._write(batch)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, batch: Pdu) -> None:
         if self.has_ended():
             raise PeerGone("the association has ended")
         connection = self._assoc.dul.socket.socket
@@ -81,7 +95,10 @@ class Channel:
             raise PeerGone("the connection is closed")
         try:
             with self._lock:
-                connection.sendall(data)
+                if rest := send_at_once(connection, batch):
+                    # A peer that takes no more may have left, or sends something itself.
+                    with self._assoc.dul.read_again():
+                        send_all(connection, rest)
         except (OSError, ValueError) as error:
             raise PeerGone(f"the peer does not take what it asked for: {error}") from error
         self._assoc.dul._idle_timer.restart()  # noqa: SLF001
@@ -112,39 +129,49 @@ class Channel:
         self._last_id = self._last_id % 0xFFFF + 1
         return self._last_id
 
+    def reading(self) -> AbstractContextManager[None]:
+        """Meanwhile `store_answer` reads what the peer sends, so that no thread has to wake another."""
+        return self._assoc.dul.lent()  # type: ignore[no-any-return] # the library ships no types
+
     def store_answer(self, message_id: int) -> Answer:
-        """The peer's answer to a C-STORE of ours. Raises `PeerGone`, also when it is silent for too long."""
-        return self._answer(C_STORE, message_id)
+        """The peer's answer to a C-STORE of ours, while `reading`.
+
+        Raises:
+            PeerGone: it left, or is silent for too long.
+        """
+        return self._awaited(lambda: self._assoc.dul.store_answers.pop(message_id, None))
 
     def report_answer(self, message_id: int) -> Answer:
         """The peer's answer to an N-EVENT-REPORT of ours. Raises as `store_answer`."""
-        return self._answer(N_EVENT_REPORT, message_id)
-
-    def _answer(self, kind: type[Any], message_id: int) -> Answer:
-        deadline = time.monotonic() + self._timeout
         # What the peer asks meanwhile is served afterwards.
         others: list[Any] = []
         try:
-            while True:
-                leaving = self.is_leaving()
-                if (found := self._taken(kind, message_id, others)) is not None:
-                    return found
-                if leaving:
-                    raise PeerGone("the association ended before the peer's answer")
-                if time.monotonic() > deadline:
-                    raise PeerGone(f"no answer of the peer within {self._timeout:g} s")
-                self._assoc.dul.woken.wait(_TICK)
-                self._assoc.dul.woken.clear()
+            return self._awaited(lambda: self._reported(message_id, others))
         finally:
             for item in others:
                 self._assoc.dimse.msg_queue.put(item)
 
-    def _taken(self, kind: type[Any], message_id: int, others: list[Any]) -> Answer | None:
+    def _awaited(self, taken: Callable[[], Answer | None]) -> Answer:
+        deadline = time.monotonic() + self._timeout
+        dul = self._assoc.dul
+        while True:
+            leaving = self.is_leaving()
+            if (found := taken()) is not None:
+                return found
+            if leaving:
+                raise PeerGone("the association ended before the peer's answer")
+            if time.monotonic() > deadline:
+                raise PeerGone(f"no answer of the peer within {self._timeout:g} s")
+            if not dul.read_on():
+                dul.woken.wait(_TICK)
+                dul.woken.clear()
+
+    def _reported(self, message_id: int, others: list[Any]) -> Answer | None:
         """The answer among the messages that have come; the messages before it are added to `others`."""
         waiting = self._assoc.dimse.msg_queue
         while not waiting.empty():
             item = waiting.get(block=False)
-            if isinstance(item[1], kind) and item[1].MessageIDBeingRespondedTo == message_id:
+            if isinstance(item[1], N_EVENT_REPORT) and item[1].MessageIDBeingRespondedTo == message_id:
                 return Answer(item[1].Status, str(getattr(item[1], "ErrorComment", None) or ""))
             others.append(item)
         return None
@@ -152,16 +179,3 @@ class Channel:
     def abort(self) -> None:
         """End the association at once."""
         self._assoc.abort(block=False)
-
-
-def _batches(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    batch: list[bytes] = []
-    length = 0
-    for piece in pieces:
-        batch.append(piece)
-        length += len(piece)
-        if length >= _BATCH:
-            yield b"".join(batch)
-            batch, length = [], 0
-    if batch:
-        yield b"".join(batch)

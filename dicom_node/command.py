@@ -231,8 +231,12 @@ def p_data_tf(context_id: int, control: int, fragment: bytes) -> bytes:
         control: message control header (PS3.8 E.2).
         fragment: of a command set or data set.
     """
-    length = len(fragment)
-    return struct.pack(">BxIIBB", P_DATA_TF, length + 6, length + 2, context_id, control) + fragment
+    return pdu_header(context_id, control, len(fragment)) + fragment
+
+
+def pdu_header(context_id: int, control: int, length: int) -> bytes:
+    """What comes before a fragment of `length` bytes in its P-DATA-TF PDU."""
+    return struct.pack(">BxIIBB", P_DATA_TF, length + 6, length + 2, context_id, control)
 
 
 def _encode(elements: Command) -> bytes:

@@ -13,6 +13,7 @@ from storage.search import Exact, Match, Query
 
 _PAGE = 500
 _PATIENT_ID, _ISSUER, _PATIENT_NAME, _BIRTH_DATE = "00100020", "00100021", "00100010", "00100030"
+_IDENTITY = (_PATIENT_ID, _ISSUER, _PATIENT_NAME, _BIRTH_DATE)
 _SERIES_COUNT, _INSTANCE_COUNT = "00201206", "00201208"
 
 
@@ -77,7 +78,12 @@ class Find:
     def _query(self) -> Query:
         include = tuple(tag for tag in self._keys.include if tag not in PATIENT_COUNTS)
         return Query(
-            ARCHIVE_LEVEL[self._level], self._keys.matches, include=include, fuzzy=self._fuzzy, limit=_PAGE
+            ARCHIVE_LEVEL[self._level],
+            self._keys.matches,
+            include=include,
+            required=False,
+            fuzzy=self._fuzzy,
+            limit=_PAGE,
         )
 
     def _found(self, query: Query) -> Iterator[dict[str, Any]]:
@@ -92,7 +98,7 @@ class Find:
     def _patients(self) -> Iterator[dict[str, Any]]:
         """One answer for each patient: what the newest study that matches says of him."""
         query = self._query()
-        query = replace(query, include=(*query.include, _ISSUER))
+        query = replace(query, include=(*query.include, *_IDENTITY))
         seen: set[int] = set()
         for study in self._found(query):
             patient = hash(_identity(study))

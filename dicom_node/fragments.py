@@ -1,14 +1,26 @@
-"""Messages out: command sets and data sets as P-DATA-TF PDUs (PS3.8 9.3.5), in bounded memory."""
+"""Messages out: command sets and data sets as P-DATA-TF PDUs (PS3.8 9.3.5), in bounded memory, not copied."""
 
+import os
+import socket
+import ssl
 from collections.abc import Iterable, Iterator
 
 from dicom_node import command
 from dicom_node.pdus import COMMAND, LAST
 
+Buffer = bytes | memoryview
+Pdu = list[Buffer]
+"""The bytes of a PDU, or of several, in order."""
 _OVERHEAD = 6
 """Bytes that a PDU holds beside the fragment: PDV length, context ID, message control header."""
 _BIGGEST = 1 << 20
 _SMALLEST = 2
+_BATCH = 1 << 20
+"""Bytes that are sent at once, if there are as many."""
+_BUFFERS = 900
+"""Buffers after which they are sent; the system takes at most 1024."""
+_PIECES = 64
+"""Buffers in one fragment after which they are copied into one."""
 
 
 def fragment_size(maximum_length: int) -> int:
@@ -20,29 +32,75 @@ def fragment_size(maximum_length: int) -> int:
     return max(room & ~1, _SMALLEST)
 
 
-def command_pdus(context_id: int, encoded: bytes, size: int) -> Iterator[bytes]:
+def command_pdus(context_id: int, encoded: bytes, size: int) -> Iterator[Pdu]:
     """A command set, in fragments of at most `size` bytes."""
     return _pdus(context_id, COMMAND, (encoded,), size)
 
 
-def data_set_pdus(context_id: int, chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def data_set_pdus(context_id: int, chunks: Iterable[Buffer], size: int) -> Iterator[Pdu]:
     """A data set that comes in chunks of any length, in fragments of at most `size` bytes.
 
-    Each piece that is yielded is one PDU or several; about one chunk is held in memory.
+    What is yielded refers to the chunks, of which about `size` bytes are held.
     """
     return _pdus(context_id, 0, chunks, size)
 
 
-def _pdus(context_id: int, control: int, chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    held = bytearray()
+def _pdus(context_id: int, control: int, chunks: Iterable[Buffer], size: int) -> Iterator[Pdu]:
+    header = command.pdu_header(context_id, control, size)
+    held: list[Buffer] = []
+    length = 0
     for chunk in chunks:
-        held += chunk
-        # The last fragment is marked, so at least one byte waits until it is known what follows.
-        whole = (len(held) - 1) // size * size if held else 0
-        if whole:
-            data = bytes(held[:whole])
-            del held[:whole]
-            yield b"".join(
-                command.p_data_tf(context_id, control, data[at : at + size]) for at in range(0, whole, size)
-            )
-    yield command.p_data_tf(context_id, control | LAST, bytes(held))
+        rest = memoryview(chunk)
+        # The last fragment is marked, so a whole one waits until it is known whether something follows.
+        while length + len(rest) > size:
+            yield [header, *held, rest[: size - length]]
+            rest = rest[size - length :]
+            held, length = [], 0
+        held.append(rest)
+        length += len(rest)
+        if len(held) >= _PIECES:
+            held = [b"".join(held)]
+    yield [command.pdu_header(context_id, control | LAST, length), *held]
+
+
+def batches(pdus: Iterable[Pdu]) -> Iterator[Pdu]:
+    """The same PDUs, as many in one as may be sent at once."""
+    batch: Pdu = []
+    length = 0
+    for pdu in pdus:
+        batch += pdu
+        length += sum(map(len, pdu))
+        if length >= _BATCH or len(batch) >= _BUFFERS:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
+
+
+def send_all(connection: socket.socket, batch: Pdu) -> None:
+    """Send what `batches` gives. Raises `OSError`."""
+    if isinstance(connection, ssl.SSLSocket):
+        connection.sendall(b"".join(batch))
+        return
+    while batch:
+        batch = _rest(batch, connection.sendmsg(batch))
+
+
+def send_at_once(connection: socket.socket, batch: Pdu) -> Pdu:
+    """Send what the system takes without waiting; the rest. Raises `OSError`."""
+    if isinstance(connection, ssl.SSLSocket):
+        return batch
+    try:
+        return _rest(batch, os.writev(connection.fileno(), batch))
+    except BlockingIOError:
+        return batch
+
+
+def _rest(batch: Pdu, sent: int) -> Pdu:
+    whole = 0
+    while whole < len(batch) and sent >= len(batch[whole]):
+        sent -= len(batch[whole])
+        whole += 1
+    if not sent:
+        return batch[whole:]
+    return [memoryview(batch[whole])[sent:], *batch[whole + 1 :]]

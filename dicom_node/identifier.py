@@ -2,7 +2,7 @@
 
 import struct
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,34 +85,70 @@ def _charset(data: bytes, encoding: Encoding) -> tuple[str, ...]:
 
 
 def write_identifier(attributes: Attributes, syntax_uid: str, charset: tuple[str, ...] = ()) -> bytes:
-    """A data set in Explicit or Implicit VR Little Endian.
-
-    Args:
-        attributes: what it holds; values too big for the DICOM JSON Model are left out.
-        syntax_uid: the transfer syntax.
-        charset: what the peer can read for sure. It is used when all text can be written in it, otherwise
-            ISO_IR 192 (UTF-8); Specific Character Set (0008,0005) tells which.
-    """
-    implicit = transfer_syntax(syntax_uid).implicit
-    for terms in (charset, ("ISO_IR 192",)):
-        encoder = encoder_for(terms)
-        if encoder is None:
-            continue
-        told: Attributes = {SPECIFIC_CHARACTER_SET: {"vr": "CS", "Value": list(terms)}} if terms else {}
-        try:
-            return b"".join(_elements(attributes | told, encoder, implicit=implicit))
-        except UnicodeError:
-            continue
-    raise InvalidInstance("the text cannot be written in UTF-8")
+    """One data set, as an `IdentifierWriter` writes it."""
+    return IdentifierWriter(syntax_uid, charset).write(attributes)
 
 
-def _elements(attributes: Attributes, encoder: TextEncoder, *, implicit: bool) -> Iterator[bytes]:
-    for tag, element in sorted(attributes.items()):
-        if "BulkDataURI" in element:
-            continue
-        vr = element["vr"]
-        value = _sequence(element, encoder, implicit) if vr == "SQ" else _value(vr, element, encoder)
-        yield _header(int(tag, 16), vr, len(value), implicit=implicit) + value
+class IdentifierWriter:
+    """Writes data sets in Explicit or Implicit VR Little Endian; elements that stay the same only once."""
+
+    def __init__(self, syntax_uid: str, charset: tuple[str, ...] = ()) -> None:
+        """Prepare to write.
+
+        Args:
+            syntax_uid: the transfer syntax.
+            charset: what the peer can read for sure. It is used for a data set when all its text can be
+                written in it, otherwise ISO_IR 192 (UTF-8); Specific Character Set (0008,0005) tells which.
+        """
+        implicit = transfer_syntax(syntax_uid).implicit
+        self._elements = [
+            _Elements(terms, encoder, implicit=implicit)
+            for terms in (charset, ("ISO_IR 192",))
+            if (encoder := encoder_for(terms)) is not None
+        ]
+
+    def write(self, attributes: Attributes) -> bytes:
+        """A data set.
+
+        Args:
+            attributes: what it holds; values too big for the DICOM JSON Model are left out.
+        """
+        for elements in self._elements:
+            try:
+                return elements.write(attributes)
+            except UnicodeError:
+                continue
+        raise InvalidInstance("the text cannot be written in UTF-8")
+
+
+class _Elements:
+    """Writes data sets with one character set."""
+
+    def __init__(self, terms: tuple[str, ...], encoder: TextEncoder, *, implicit: bool) -> None:
+        self._told: Attributes = {SPECIFIC_CHARACTER_SET: {"vr": "CS", "Value": list(terms)}} if terms else {}
+        self._encoder = encoder
+        self._implicit = implicit
+        self._last: dict[str, tuple[Mapping[str, Any], bytes]] = {}
+        """By tag what was written last: most of it is the same in the next answer."""
+
+    def write(self, attributes: Attributes) -> bytes:
+        return b"".join([self._again(*each) for each in sorted((attributes | self._told).items())])
+
+    def _again(self, tag: str, element: Mapping[str, Any]) -> bytes:
+        known = self._last.get(tag)
+        if known and known[0] == element:
+            return known[1]
+        written = _element(tag, element, self._encoder, implicit=self._implicit)
+        self._last[tag] = (element, written)
+        return written
+
+
+def _element(tag: str, element: Mapping[str, Any], encoder: TextEncoder, *, implicit: bool) -> bytes:
+    if "BulkDataURI" in element:
+        return b""
+    vr = element["vr"]
+    value = _sequence(element, encoder, implicit) if vr == "SQ" else _value(vr, element, encoder)
+    return _header(int(tag, 16), vr, len(value), implicit=implicit) + value
 
 
 def _header(tag: int, vr: str, length: int, *, implicit: bool) -> bytes:
@@ -125,7 +161,12 @@ def _header(tag: int, vr: str, length: int, *, implicit: bool) -> bytes:
 
 
 def _sequence(element: Mapping[str, Any], encoder: TextEncoder, implicit: bool) -> bytes:
-    items = (b"".join(_elements(item or {}, encoder, implicit=implicit)) for item in element.get("Value", ()))
+    items = (
+        b"".join(
+            _element(tag, inner, encoder, implicit=implicit) for tag, inner in sorted((item or {}).items())
+        )
+        for item in element.get("Value", ())
+    )
     return b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
 
 

@@ -1,4 +1,4 @@
-"""DIMSE messages out of fragments (PS3.8 E.1): C-STORE is served here, every other message is passed on."""
+"""DIMSE messages out of fragments (PS3.8 E.1): C-STORE ends here, every other message is passed on."""
 
 from typing import Protocol
 
@@ -22,6 +22,9 @@ class Association(Protocol):
 
     def send(self, pdu: bytes) -> None:
         """To the peer."""
+
+    def answered(self, message_id: int, answer: Answer) -> None:
+        """The peer answers a C-STORE of ours."""
 
     def pass_on(self, context_id: int, value: bytes) -> None:
         """A presentation data value with its control header. Raises `Malformed`."""
@@ -85,11 +88,21 @@ class Messages:
             raise Malformed(f"a message in context {context_id}, which was not accepted")
         has_data_set = command.number(elements, command.COMMAND_DATA_SET_TYPE) != command.NO_DATA_SET
         self._context_id = context_id if has_data_set else 0
-        if command.number(elements, command.COMMAND_FIELD) == command.C_STORE_RQ:
+        kind = command.number(elements, command.COMMAND_FIELD)
+        if kind == command.C_STORE_RQ:
             self._begin_store(context_id, elements, syntax)
+        elif kind == command.C_STORE_RSP and not has_data_set:
+            self._answered(elements)
         else:
             self._identifier_left = _MAX_IDENTIFIER
             self._association.pass_on(context_id, bytes((COMMAND | LAST,)) + encoded)
+
+    def _answered(self, elements: command.Command) -> None:
+        """A sub-operation of ours; an answer without a status is none."""
+        number = command.number(elements, command.MESSAGE_ID_BEING_RESPONDED_TO)
+        status = command.number(elements, command.STATUS)
+        if number is not None and status is not None:
+            self._association.answered(number, Answer(status, command.text(elements, command.ERROR_COMMENT)))
 
     def _begin_store(self, context_id: int, elements: command.Command, syntax: str) -> None:
         request = StoreRequest(

@@ -112,11 +112,8 @@ class Queries:
         try:
             identifier = request.identifier()
             search = self._search(request.sop_class, model, identifier)
-            for each in search.answers():
-                if request.cancelled:
-                    return Answer(CANCELLED)
-                pending = Answer(search.pending)
-                request.respond(command.C_FIND_RSP, pending, each, charset=identifier.charset)
+            if not request.respond_with(search.pending, search.answers(), identifier.charset):
+                return Answer(CANCELLED)
         except WrongLevel as error:
             return Answer(DATA_SET_DOES_NOT_MATCH, str(error))
         except StorageError as error:

@@ -15,8 +15,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import MethodType
 from typing import Any
 
@@ -27,6 +27,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from dicom_node.messages import Messages
 from dicom_node.pdus import P_DATA_TF, Fragment, Malformed, PduStream
 from dicom_node.receiver import RELEASED
+from dicom_node.status import Answer
 from dicom_node.waking import Wake, WakingQueue
 
 log = logging.getLogger(__name__)
@@ -73,9 +74,16 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(self._wake.reader, select.POLLIN)
+        self._lent_poll, self._wake_poll = select.poll(), select.poll()
+        self._lent_poll.register(self._connection, select.POLLIN)
+        self._wake_poll.register(self._wake.reader, select.POLLIN)
         self._on_end = on_end
         self._ending = ""
         self.ended = False
+        self._reading = threading.Lock()
+        self._lent = False
+        self.store_answers: dict[int, Answer] = {}
+        """The peer's answers to C-STORE requests of ours, by message ID."""
         self._stream = PduStream()
         self.messages = Messages(self)
 
@@ -88,8 +96,6 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
             self._ending = self._ending or _ENDINGS[_INVALID]
         finally:
             self._shut()
-            # Threads and associations refer to each other: until they are collected, so would the buffer.
-            self._stream.close()
             self._on_end(self.assoc, self._ending or "aborted by us")
             self.ended = True
             # Whoever still waits for a primitive gets none.
@@ -100,7 +106,10 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         # pynetdicom forgets a socket unclosed when the peer was the first to shut it down.
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
+        with self._reading:
+            self._connection.close()
+            # Threads and associations refer to each other: until they are collected, so would the buffer.
+            self._stream.close()
 
     def kill_dul(self) -> None:
         super().kill_dul()
@@ -124,6 +133,15 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
         return self._user
 
     def _is_transport_event(self) -> bool:
+        if self._lent or not self._reading.acquire(blocking=False):
+            self._wait_for_wake()
+            return not self.event_queue.empty()
+        try:
+            return self._heard()
+        finally:
+            self._reading.release()
+
+    def _heard(self) -> bool:
         if self.state_machine.current_state == _AWAITING_CLOSE:
             self._linger()
             return True
@@ -136,6 +154,56 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
             # It need not see fragments: pynetdicom's loop sleeps before each of its turns.
             self._idle_timer.restart()
         return heard or not self.event_queue.empty()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Until this ends its caller's thread reads (`read_on`); ours has timers and aborts to look at."""
+        self._lent = True
+        self._wake.set()
+        try:
+            with self._reading:
+                yield
+        finally:
+            self._lent = False
+            self._wake.set()
+
+    @contextmanager
+    def read_again(self) -> Iterator[None]:
+        """Our thread reads until this ends, also within `lent`."""
+        if not self._lent:
+            yield
+            return
+        self._lent = False
+        self._reading.release()
+        self._wake.set()
+        try:
+            yield
+        finally:
+            self._lent = True
+            self._wake.set()
+            self._reading.acquire()
+
+    def read_on(self) -> bool:
+        """Wait for a second at most, and handle what comes; False when it is not up to the caller to read."""
+        if not self._lent or self.ended or self.state_machine.current_state != _ESTABLISHED:
+            return False
+        if not self._parse() and self._has_come():
+            self._read()
+            self._idle_timer.restart()
+            self._parse()
+        if self.event_queue.empty():
+            return True
+        self._wake.set()
+        return False
+
+    def _has_come(self) -> bool:
+        if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
+            return True
+        return bool(self._lent_poll.poll(_TICK * 1000))
+
+    def _wait_for_wake(self) -> None:
+        if self._wake_poll.poll(_TICK * 1000):
+            self._wake.clear()
 
     def _linger(self) -> None:
         """Wait until the peer closes, and close.
@@ -223,6 +291,9 @@ class StoreProvider(DULServiceProvider):  # type: ignore[misc] # the library shi
     def send(self, pdu: bytes) -> None:
         self._idle_timer.restart()
         self.socket.send(pdu)
+
+    def answered(self, message_id: int, answer: Answer) -> None:
+        self.store_answers[message_id] = answer
 
     def pass_on(self, context_id: int, value: bytes) -> None:
         primitive = P_DATA()

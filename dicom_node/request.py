@@ -1,11 +1,19 @@
 """A query or retrieval of a peer, and its responses."""
 
+import time
+from collections.abc import Iterable
 from typing import Any
 
 from dicom_node import command
 from dicom_node.channel import Channel
-from dicom_node.identifier import Identifier, read_identifier, write_identifier
+from dicom_node.fragments import Pdu  # noqa: TC001
+from dicom_node.identifier import Attributes, Identifier, IdentifierWriter, read_identifier, write_identifier
 from dicom_node.status import Answer
+
+_AT_ONCE = 64
+"""PDUs of answers that are sent at once, two for an answer."""
+_HELD = 0.02
+"""Seconds after which an answer waits for no others."""
 
 
 class Request:
@@ -29,13 +37,36 @@ class Request:
         """What is asked for. Raises `InvalidInstance`."""
         return read_identifier(self._data.getvalue() if self._data else b"", self._transfer_syntax)
 
+    def respond_with(self, status: int, identifiers: Iterable[Attributes], charset: tuple[str, ...]) -> bool:
+        """Send a pending C-FIND response for each identifier, several at once; False once it is cancelled.
+
+        Raises:
+            PeerGone: the peer takes no more.
+        """
+        rsp = command.query_rsp(
+            command.C_FIND_RSP, self.message_id, self.sop_class, Answer(status), identifier=True
+        )
+        writer = IdentifierWriter(self._transfer_syntax, charset)
+        pdus: list[Pdu] = []
+        began = time.monotonic()
+        try:
+            for each in identifiers:
+                if self.cancelled:
+                    return False
+                pdus += self.channel.pdus(self._context_id, rsp, data_set=(writer.write(each),))
+                if len(pdus) >= _AT_ONCE or time.monotonic() > began + _HELD:
+                    self.channel.send_pdus(pdus)
+                    pdus, began = [], time.monotonic()
+        finally:
+            self.channel.send_pdus(pdus)
+        return True
+
     def respond(
         self,
         field: int,
         answer: Answer,
         identifier: dict[str, Any] | None = None,
         *,
-        charset: tuple[str, ...] = (),
         counts: command.Counts | None = None,
     ) -> None:
         """Send a response. Raises `PeerGone`."""
@@ -43,5 +74,5 @@ class Request:
         rsp = command.query_rsp(
             field, self.message_id, self.sop_class, answer, identifier=told, counts=counts
         )
-        data_set = [write_identifier(identifier, self._transfer_syntax, charset)] if identifier else None
+        data_set = [write_identifier(identifier, self._transfer_syntax)] if identifier else None
         self.channel.send(self._context_id, rsp, data_set=data_set)

@@ -3,8 +3,9 @@
 import socket
 import ssl
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Self
 
 from pydicom.uid import UID
@@ -19,7 +20,7 @@ from pynetdicom.presentation import build_context, build_role
 
 from dicom_node import command
 from dicom_node.command import Originator
-from dicom_node.fragments import command_pdus, data_set_pdus, fragment_size
+from dicom_node.fragments import Buffer, Pdu, batches, command_pdus, data_set_pdus, fragment_size, send_all
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.status import Answer
 from dicom_node.subject import Subject
@@ -36,6 +37,7 @@ _ACCEPTED = 0
 _OUR_MAX_PDU = 1 << 17
 _LAST = 2
 _MAX_ANSWER = 1 << 20
+_MOST_READ = 1 << 16
 
 
 class AssociationFailed(Exception):
@@ -73,6 +75,7 @@ class Requestor:
             AssociationFailed: nobody answers there, or the peer does not want us.
         """
         self._message_id = 0
+        self._come = bytearray()
         try:
             self._socket = socket.create_connection(address, timeout)
         except OSError as error:
@@ -98,7 +101,7 @@ class Requestor:
         self,
         proposal: Proposal,
         sop: str,
-        dataset: Iterable[bytes],
+        dataset: Iterable[Buffer],
         *,
         originator: Originator | None = None,
         priority: int = command.MEDIUM,
@@ -115,8 +118,21 @@ class Requestor:
         Raises:
             AssociationFailed: it is not known whether the instance was stored.
         """
+        return self.begin_store(proposal, sop, dataset, originator=originator, priority=priority)()
+
+    def begin_store(
+        self,
+        proposal: Proposal,
+        sop: str,
+        dataset: Iterable[Buffer],
+        *,
+        originator: Originator | None = None,
+        priority: int = command.MEDIUM,
+    ) -> Callable[[], Answer]:
+        """As `store`, but the answer is waited for by what is returned, before anything else is sent."""
         request = command.c_store_rq(self._next_id(), proposal[0], sop, originator, priority)
-        return self._ask(self._accepted[proposal], request, dataset)
+        self._send_message(self._accepted[proposal], request, dataset)
+        return self._answer
 
     def echo(self, proposal: Proposal) -> Answer:
         """C-ECHO. Raises `AssociationFailed`."""
@@ -185,20 +201,30 @@ class Requestor:
             if results.get(context.context_id) == _ACCEPTED
         }
 
-    def _ask(self, context: int, request: bytes, dataset: Iterable[bytes] | None) -> Answer:
+    def _ask(self, context: int, request: bytes, dataset: Iterable[Buffer] | None) -> Answer:
+        self._send_message(context, request, dataset)
+        return self._answer()
+
+    def _send_message(self, context: int, request: bytes, dataset: Iterable[Buffer] | None) -> None:
+        pdus = command_pdus(context, request, self._fragment)
+        if dataset is not None:
+            pdus = chain(pdus, data_set_pdus(context, dataset, self._fragment))
         try:
-            self._send(command_pdus(context, request, self._fragment))
-            if dataset is not None:
-                self._send(data_set_pdus(context, dataset, self._fragment))
-            return self._answer()
+            self._send(pdus)
         except OSError as error:
             raise AssociationFailed(f"{type(error).__name__}: {error}") from error
 
-    def _send(self, pdus: Iterable[bytes]) -> None:
-        for each in pdus:
-            self._socket.sendall(each)
+    def _send(self, pdus: Iterable[Pdu]) -> None:
+        for batch in batches(pdus):
+            send_all(self._socket, batch)
 
     def _answer(self) -> Answer:
+        try:
+            return self._read_answer()
+        except OSError as error:
+            raise AssociationFailed(f"{type(error).__name__}: {error}") from error
+
+    def _read_answer(self) -> Answer:
         encoded = bytearray()
         answer: tuple[Answer, bool] | None = None
         while True:
@@ -223,13 +249,14 @@ class Requestor:
         return kind, self._read(length)
 
     def _read(self, length: int) -> bytes:
-        data = bytearray()
-        while len(data) < length:
-            piece = self._socket.recv(length - len(data))
+        while len(self._come) < length:
+            piece = self._socket.recv(_MOST_READ)
             if not piece:
                 raise AssociationFailed("the peer closed the connection")
-            data += piece
-        return bytes(data)
+            self._come += piece
+        data = bytes(self._come[:length])
+        del self._come[:length]
+        return data
 
 
 def _check_subject(connection: socket.socket, wanted: Subject | None) -> None:

@@ -1,12 +1,13 @@
 """C-GET (PS3.4 C.4.3) and C-MOVE (PS3.4 C.4.2): the instances that were asked for, one sub-operation each."""
 
 import logging
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, Self
+from typing import Self
 
 from dicom_node import command
 from dicom_node.channel import Channel, PeerGone
@@ -14,7 +15,9 @@ from dicom_node.command import Originator
 from dicom_node.contexts import QueryClass
 from dicom_node.destinations import Destinations
 from dicom_node.find import WrongLevel, level_of
+from dicom_node.fragments import Buffer
 from dicom_node.identifier import Attributes
+from dicom_node.outgoing import Destination, Line
 from dicom_node.peers import Peer
 from dicom_node.request import Request
 from dicom_node.requestor import AssociationFailed, Proposal, Requestor
@@ -31,7 +34,7 @@ from dicom_node.status import (
     UNABLE_TO_PERFORM_SUBOPERATIONS,
     Answer,
 )
-from dicom_node.suboperations import Tally, Unsendable, associations, data_set, form, reason, select
+from dicom_node.suboperations import Tally, associations, select
 from storage.archive import Archive
 from storage.errors import StorageError
 from storage.instances import StoredInstance
@@ -39,17 +42,9 @@ from storage.spool import Spool
 
 log = logging.getLogger(__name__)
 
+_TOLD_EVERY = 0.25
+"""Seconds between pending responses, which are optional (PS3.4 C.4.2.3.1, C.4.3.3.1)."""
 _FAILED_SOP_INSTANCE_UID_LIST = "00080058"
-
-
-class Destination(Protocol):
-    """Where sub-operations go."""
-
-    def accepts(self, proposal: Proposal) -> bool:
-        """The SOP class in the transfer syntax."""
-
-    def store(self, proposal: Proposal, sop: str, dataset: Iterable[bytes]) -> Answer:
-        """C-STORE. What `dataset` raises ends the association, and so does `AssociationFailed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +70,20 @@ class _SameAssociation:
     def accepts(self, proposal: Proposal) -> bool:
         return proposal in self._accepted
 
-    def store(self, proposal: Proposal, sop: str, dataset: Iterable[bytes]) -> Answer:
+    def store(self, proposal: Proposal, sop: str, dataset: Iterable[Buffer]) -> Callable[[], Answer]:
         message_id = self._channel.next_message_id()
         store_rq = command.c_store_rq(message_id, proposal[0], sop, priority=self._priority)
         try:
             self._channel.send(self._accepted[proposal], store_rq, data_set=dataset)
         except StorageError as error:
             raise PeerGone(f"instance {sop} breaks off: {error}") from error
-        return self._channel.store_answer(message_id)
+        return partial(self._channel.store_answer, message_id)
+
+
+@contextmanager
+def _same_association(request: Request) -> Iterator[_SameAssociation]:
+    with request.channel.reading():
+        yield _SameAssociation(request)
 
 
 class _Peer:
@@ -102,9 +103,9 @@ class _Peer:
     def accepts(self, proposal: Proposal) -> bool:
         return self._association.accepts(proposal)
 
-    def store(self, proposal: Proposal, sop: str, dataset: Iterable[bytes]) -> Answer:
+    def store(self, proposal: Proposal, sop: str, dataset: Iterable[Buffer]) -> Callable[[], Answer]:
         try:
-            return self._association.store(
+            return self._association.begin_store(
                 proposal, sop, dataset, originator=self._originator, priority=self._priority
             )
         except StorageError as error:
@@ -132,7 +133,7 @@ class Retrieval:
         """Serve a C-GET. Raises `PeerGone`."""
 
         def grouped(instances: Sequence[StoredInstance]) -> list[_Group]:
-            return [_Group(instances, lambda: nullcontext(_SameAssociation(request)))]
+            return [_Group(instances, partial(_same_association, request))]
 
         self._serve(request, model, command.C_GET_RSP, grouped)
 
@@ -214,30 +215,30 @@ class Retrieval:
         tally: Tally,
     ) -> bool:
         """Sub-operations until none waits; False when they were cancelled."""
-        while waiting:
-            if request.cancelled:
-                return False
-            instance = waiting.popleft()
-            answer = Answer(PROCESSING_FAILURE)
-            try:
-                answer = self._store(destination, instance)
-            finally:
-                tally.count(instance.key.sop, answer)
-            if tally.remaining:
-                request.respond(field, Answer(PENDING), counts=tally.counts(pending=True))
+        told = 0.0
+        with Line(self._archive, self._spool, waiting, destination) as line:
+            while waiting:
+                if request.cancelled:
+                    return False
+                self._store(line, tally)
+                if tally.remaining and time.monotonic() > told + _TOLD_EVERY:
+                    request.respond(field, Answer(PENDING), counts=tally.counts(pending=True))
+                    told = time.monotonic()
         return True
 
-    def _store(self, destination: Destination, instance: StoredInstance) -> Answer:
-        sop = instance.key.sop
+    def _store(self, line: Line, tally: Tally) -> None:
+        instance, outgoing = line.take()
+        answer = Answer(PROCESSING_FAILURE)
         try:
-            proposal = form(instance, destination.accepts)
-            with data_set(self._archive, self._spool, instance, proposal[1]) as chunks:
-                answer = destination.store(proposal, sop, chunks)
-        except (StorageError, Unsendable) as error:
-            answer = Answer(PROCESSING_FAILURE, reason(error))
+            with outgoing:
+                answered = outgoing.send()
+                line.read_ahead()  # while the peer stores this one
+                answer = answered()
+        finally:
+            tally.count(instance.key.sop, answer)
         if answer.status != SUCCESS:
-            log.warning("%s: %s sent with 0x%04X: %s", self._channel.peer, sop, answer.status, answer.reason)
-        return answer
+            peer, sop = self._channel.peer, instance.key.sop
+            log.warning("%s: %s sent with 0x%04X: %s", peer, sop, answer.status, answer.reason)
 
     def _finish(self, request: Request, field: int, answer: Answer, tally: Tally) -> None:
         log.info(

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Protocol
 
 from dicom_node.command import Counts
@@ -197,9 +196,7 @@ def data_set(
         StorageError: it cannot be read or decoded.
     """
     if syntax == instance.transfer_syntax:
-        chunks = archive.stream(instance, archive.dataset_offset(instance))
-        first = next(chunks, b"")  # before anything is sent, it is seen whether it is there
-        yield chain((first,), chunks)
+        yield archive.dataset(instance)
         return
     with spool.new() as file:
         for piece in _gathered(_converted(archive, instance, syntax)):

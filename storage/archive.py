@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import BinaryIO, TypeVar
 
 from storage.deletions import Deletions
@@ -14,6 +15,7 @@ from storage.inflate import inflated_range
 from storage.ingest import Duplicates, Ingest
 from storage.instances import Contents, Origin, StoredInstance
 from storage.layout import Layout
+from storage.part10 import read_meta
 from storage.ports import Blobs
 from storage.refusals import Quarantined
 from storage.replay import replay
@@ -129,6 +131,18 @@ class Archive:
     def stream(self, instance: StoredInstance, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of the Part 10 file in chunks of at most 1 MiB. Raises `UnknownInstance`."""
         return self._blobs.stream(instance.blob, offset, length)
+
+    def dataset(self, instance: StoredInstance) -> Iterator[bytes]:
+        """The bytes of the data set, as they are stored, in chunks of at most 1 MiB.
+
+        Raises:
+            UnknownInstance: the instance is gone.
+            InvalidInstance: its file is damaged.
+        """
+        chunks = self._blobs.stream(instance.blob, 0, instance.size)
+        # File meta information is never longer than a chunk.
+        first = next(chunks, b"")
+        return chain((first[read_meta(first).dataset_offset :],), chunks)
 
     def read_range(self, instance: StoredInstance, offset: int, length: int) -> bytes:
         """`length` bytes of the Part 10 file; fewer only at its end. Raises `UnknownInstance`."""

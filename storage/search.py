@@ -91,6 +91,8 @@ class Query:
     limit: int | None = None
     offset: int = 0
     behind: str | None = None
+    required: bool = True
+    """The required attributes are answered; otherwise, beside keys, just what `include` names."""
     retrieve_base: str | None = None
     """Address of the service that answers: with it, each answer names its Retrieve URL (0008,1190)."""
 

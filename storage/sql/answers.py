@@ -131,9 +131,8 @@ def _is_wanted(attribute: Attribute, query: Query) -> bool:
     if level not in _levels(query):
         return _is_above(level, query.level) and tag in query.include
     return (
-        attribute.answered
-        or tag in _WHEN_KNOWN
-        or tag in query.include
+        tag in query.include
+        or (query.required and (attribute.answered or tag in _WHEN_KNOWN))
         or (_ALL in query.include and level == query.level)
     )
 

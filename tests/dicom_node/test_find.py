@@ -238,7 +238,7 @@ def test_identifier_that_is_no_data_set_is_refused_and_the_association_lives(por
         }
     )
     with Requestor(("127.0.0.1", port), "ISOCENTER", "TEST", [proposal, VERIFICATION]) as association:
-        association._send([command.p_data_tf(1, 3, find), command.p_data_tf(1, 2, garbage)])
+        association._send([[command.p_data_tf(1, 3, find), command.p_data_tf(1, 2, garbage)]])
         answer = association._answer()
         assert answer.status in {0xA900, 0xC000}
         assert answer.reason

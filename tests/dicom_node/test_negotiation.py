@@ -10,7 +10,6 @@ from pynetdicom.pdu_primitives import (
 )
 
 from dicom_node import command
-from dicom_node.fragments import command_pdus, data_set_pdus
 from dicom_node.negotiation import WINDOW
 from dicom_node.peers import Peer
 from dicom_node.requestor import Requestor
@@ -93,7 +92,6 @@ def test_as_many_instances_as_the_window_holds_are_stored_in_order(port, archive
     with Requestor(("127.0.0.1", port), "ISOCENTER", "TEST", [proposal], timeout=20) as association:
         for number, ds in enumerate(sets, 1):
             request = command.c_store_rq(number, CT, ds.SOPInstanceUID)
-            association._send(command_pdus(1, request, 1 << 14))
-            association._send(data_set_pdus(1, [encoded(ds)], 1 << 14))
+            association._send_message(1, request, [encoded(ds)])
         assert [association._answer().status for _ in sets] == [0] * WINDOW
     assert len(archive.instances(study)) == WINDOW

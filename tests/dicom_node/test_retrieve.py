@@ -21,8 +21,7 @@ from pydicom.uid import (
 from pynetdicom import AE, evt
 from pynetdicom.presentation import AllStoragePresentationContexts, build_context, build_role
 
-from dicom_node.channel import _batches
-from dicom_node.fragments import data_set_pdus, fragment_size
+from dicom_node.fragments import batches, data_set_pdus, fragment_size
 from dicom_node.peers import Peer
 from dicom_node.send import send
 from dicom_node.status import RETRIEVE_FAILURES
@@ -96,6 +95,13 @@ def get(
     return got
 
 
+def assert_told(pending, total):
+    """Of the first sub-operation unless it is the last, and of others in order, though not of each."""
+    steps = [(total - done, done, 0, 0) for done in range(1, total)]
+    assert pending[:1] == steps[:1]
+    assert pending == sorted(set(pending) & set(steps), reverse=True)
+
+
 def counts(status):
     names = ("Remaining", "Completed", "Failed", "Warning")
     return tuple(status.get(f"NumberOf{name}Suboperations") for name in names)
@@ -138,7 +144,7 @@ def test_get_at_each_level(port, study, model, asked, expected):
     assert got.last.Status == 0x0000
     assert counts(got.last) == (None, len(expected), 0, 0)
     pending = [counts(status) for status, _ in got.responses[:-1]]
-    assert pending == [(len(expected) - n, n, 0, 0) for n in range(1, len(expected))]
+    assert_told(pending, len(expected))
     assert all(status.Status == 0xFF00 for status, _ in got.responses[:-1])
 
 
@@ -378,7 +384,7 @@ def test_dcmtk_gets_a_study(port, study, tmp_path):
 def test_fragments_hold_all_bytes_in_even_pieces(size):
     data = bytes(range(256)) * 40
     chunks = [data[:1], data[1:5], data[5:5000], data[5000:]]
-    out = b"".join(_batches(data_set_pdus(3, chunks, size)))
+    out = b"".join(b"".join(batch) for batch in batches(data_set_pdus(3, chunks, size)))
     back, last, at = b"", 0, 0
     while at < len(out):
         length = int.from_bytes(out[at + 2 : at + 6], "big")
@@ -455,9 +461,7 @@ def test_move_at_each_level(mover, study, sunk, model, asked, expected):  # noqa
     assert got.sets == {ds.SOPInstanceUID: encoded(ds) for ds in study if ds.SOPInstanceUID in expected}
     last = responses[-1][0]
     assert (last.Status, counts(last)) == (0x0000, (None, len(expected), 0, 0))
-    assert [counts(status) for status, _ in responses[:-1]] == [
-        (len(expected) - n, n, 0, 0) for n in range(1, len(expected))
-    ]
+    assert_told([counts(status) for status, _ in responses[:-1]], len(expected))
     assert {request.MoveOriginatorApplicationEntityTitle for request in got.requests} <= {"MOVER"}
     assert {(request.MoveOriginatorMessageID, request.Priority) for request in got.requests} <= {(11, 1)}
 
