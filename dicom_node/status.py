@@ -6,6 +6,7 @@ from storage.errors import (
     DuplicateInstance,
     InvalidInstance,
     InvalidQuery,
+    QueryTooBroad,
     StorageDown,
     StorageError,
     StorageFull,
@@ -58,6 +59,7 @@ FAILURES: dict[type[StorageError], int] = {
     # Storing asks for nothing that these could be the answer to.
     UnknownInstance: PROCESSING_FAILURE,
     InvalidQuery: PROCESSING_FAILURE,
+    QueryTooBroad: PROCESSING_FAILURE,
 }
 
 FIND_FAILURES: dict[type[StorageError], int] = {
@@ -68,6 +70,7 @@ FIND_FAILURES: dict[type[StorageError], int] = {
     StorageFull: OUT_OF_RESOURCES,
     # Refused for want of resources, so that the peer tries again later.
     StorageDown: OUT_OF_RESOURCES,
+    QueryTooBroad: OUT_OF_RESOURCES,
     # Deleted meanwhile; searching for it raises nothing.
     UnknownInstance: CANNOT_UNDERSTAND,
     DuplicateInstance: CANNOT_UNDERSTAND,
@@ -80,6 +83,7 @@ RETRIEVE_FAILURES: dict[type[StorageError], int] = {
     InvalidQuery: DATA_SET_DOES_NOT_MATCH,
     StorageFull: UNABLE_TO_CALCULATE_MATCHES,
     StorageDown: UNABLE_TO_CALCULATE_MATCHES,
+    QueryTooBroad: UNABLE_TO_CALCULATE_MATCHES,
     UnknownInstance: CANNOT_UNDERSTAND,
     DuplicateInstance: CANNOT_UNDERSTAND,
 }

@@ -44,7 +44,7 @@ _MEANINGS = {
     403: "It is not allowed here",
     404: "There is nothing under this address",
     406: "It cannot be given in an accepted form; the problem names the forms available",
-    413: "The body is too large",
+    413: "The body is too large, or the query too broad",
     415: "The body is of a media type that is not read here",
     416: "The range lies outside the resource",
     429: "Too many at once; try again later",

@@ -24,6 +24,7 @@ from storage.errors import (
     DuplicateInstance,
     InvalidInstance,
     InvalidQuery,
+    QueryTooBroad,
     StorageDown,
     StorageError,
     StorageFull,
@@ -38,6 +39,8 @@ STATUS: dict[type[StorageError], int] = {
     UnknownInstance: 404,
     DuplicateInstance: 409,
     InvalidQuery: 400,
+    # PS3.18 10.6.3: "may repeat the request with paging or with a narrower query".
+    QueryTooBroad: 413,
     StorageFull: 507,
     StorageDown: 503,
     # It is stored all right, but not to be had as pixels.

@@ -115,7 +115,7 @@ def _responses() -> Responses:
     # No result is an empty list: so PS3.18 10.6.3 since 2026; up to 2025 it was 204 without a body.
     xml = f'multipart/related; type="{DICOM_XML}"'
     results = found("The results, an empty list when there are none", DICOM_JSON, JSON, xml, headers=headers)
-    return {200: results, 204: {"description": "No result, where XML is wanted"}} | problems(400, 406)
+    return {200: results, 204: {"description": "No result, where XML is wanted"}} | problems(400, 406, 413)
 
 
 def _documented(level: Level, path: str, own: list[Option]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from storage.errors import (
     DuplicateInstance,
     InvalidInstance,
     InvalidQuery,
+    QueryTooBroad,
     StorageDown,
     StorageError,
     StorageFull,
@@ -31,6 +32,7 @@ FAILURE_REASONS: dict[type[StorageError], int] = {
     StorageDown: 0x0110,
     UnknownInstance: 0x0110,
     InvalidQuery: 0x0110,
+    QueryTooBroad: 0x0110,
 }
 _WARNING = 0xB007
 """Data Set does not match SOP Class (PS3.18 table I.2-1)."""

@@ -185,7 +185,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             migrations.upgrade(engine)
         elif not migrations.is_current(engine):
             raise SettingsError("the database schema is of another version: run `isocenter migrate`")
-        blobs, index = blobs_for(settings), SqlIndex(engine)
+        blobs, index = blobs_for(settings), SqlIndex(engine, settings.index.search_seconds)
         decisions = SqlDecisions(engine)
         undo = timedelta(hours=settings.web.delete_undo_hours)
         archive = Archive(blobs, index, duplicates=settings.storage.duplicates, undo=undo)

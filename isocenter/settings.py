@@ -89,6 +89,8 @@ class IndexSettings(Section):
 
     url: str = ""
     """SQLAlchemy URL; empty means SQLite in `<data>/index.sqlite`."""
+    search_seconds: float = Field(default=20, gt=0)
+    """A search that takes the database longer is stopped, and refused as too broad."""
 
 
 class BrokerSettings(Section):

@@ -3,6 +3,7 @@
 ├── UnknownInstance    nothing is stored under this key
 ├── DuplicateInstance  this SOP Instance UID is already stored with other bytes, or in another study or series
 ├── InvalidQuery       the search asks for something that does not exist or is malformed
+├── QueryTooBroad      the search took the database too long
 ├── StorageFull        the disk, bucket or database has no room left
 └── StorageDown        disk, bucket or database did not answer
 """  # noqa: D205, D415 - the tree is the documentation
@@ -26,6 +27,10 @@ class DuplicateInstance(StorageError):
 
 class InvalidQuery(StorageError):
     """The search asks for something that does not exist or is malformed."""
+
+
+class QueryTooBroad(StorageError):
+    """The search took the database too long; a narrower one may not."""
 
 
 class StorageFull(StorageError):

@@ -18,7 +18,9 @@ from storage.senders import Senders
 from storage.sql import adding, events, refusals, removing, search, senders, stored, tombstones
 from storage.sql.adding import Added, Burnt, Known, Result
 from storage.sql.engine import reading, settle, writing
+from storage.sql.limits import limited
 from storage.sql.packing import unpack
+from storage.sql.paging import Anchors
 from storage.sql.rows import Entry
 from storage.sql.tables import studies
 from storage.tombstones import Tombstone
@@ -35,8 +37,11 @@ class SqlIndex:
     Every method raises `StorageDown` when the database does not answer and `StorageFull` when it has no room.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, search_seconds: float = 20) -> None:
+        """Over `engine`; a search that takes the database longer than `search_seconds` is stopped."""
         self._engine = engine
+        self._search_seconds = search_seconds
+        self._anchors = Anchors()
 
     def add(self, entries: Sequence[Entry]) -> list[Result | Exception]:
         """Make rows of `entries` in one transaction; one that cannot be a row does not hinder the others.
@@ -93,9 +98,9 @@ class SqlIndex:
         return found and (Layout.from_bytes(unpack(found[0])), found[1])
 
     def search(self, query: Query) -> Page:
-        """Raises `InvalidQuery` too."""
-        with reading(self._engine) as connection:
-            return search.run(connection, query)
+        """Raises `InvalidQuery` and `QueryTooBroad` too."""
+        with reading(self._engine) as connection, limited(connection, self._search_seconds):
+            return search.run(connection, query, self._anchors)
 
     def end_delivery(self, delivery: str, origin: Origin, series: Sequence[tuple[str, str]]) -> None:
         """Write that a delivery has ended, for each Study and Series Instance UID it touched."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, false, literal, literal_column, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, false, literal_column, select
 
 from storage.key_matching import Keys
 from storage.search import (
@@ -22,7 +22,8 @@ from storage.search import (
 from storage.sql.answers import ANSWERED, answers, headers_of
 from storage.sql.matching import condition, is_everything
 from storage.sql.narrowing import narrowed
-from storage.sql.patterns import Condition
+from storage.sql.paging import KEYS, Anchors, Key, behind, key_of
+from storage.sql.patterns import Column, Condition
 from storage.sql.tables import instances, series, studies, study_modality
 
 _HEADERS_AT_ONCE = 100
@@ -37,6 +38,8 @@ _ORDER: dict[Level, tuple[Any, ...]] = {
     "instance": (*_NEWEST, *_BY_NUMBER, instances.c.number.is_(None), instances.c.number, instances.c.id),
 }
 
+
+_BY_MODALITY: list[Column] = [study_modality.c.study_date, study_modality.c.study_id]
 
 _KEYS_BELOW = {"0020000E", "00080018", "00400275.00400009", "00400275.00401001"}
 """Attributes below the study of which an index has the few rows that match."""
@@ -65,15 +68,28 @@ _ANY_ORDER = _joined(studies.c.id)
 _STUDIES_FIRST = _joined(literal_column("+studies.id"))
 
 
-def run(connection: Connection, query: Query) -> Page:
-    """The page of answers to `query`. Raises `InvalidQuery`."""
+def run(connection: Connection, query: Query, anchors: Anchors) -> Page:
+    """The page of answers to `query`, found from the end of the page before it where `anchors` knows that.
+
+    Raises:
+        InvalidQuery: see `condition`.
+    """
     limit = min(DEFAULT_LIMIT[query.level] if query.limit is None else max(query.limit, 0), MAX_LIMIT)
-    statement = _selected(connection, query)
+    statement, columns = _selected(connection, query)
     if query.keys:
         found, more = _matching_headers(connection, query, statement, limit)
         return Page(tuple(answers(connection, query, found)), more=more)
-    rows = connection.execute(statement.limit(limit + 1).offset(max(query.offset, 0))).all()
-    return Page(tuple(answers(connection, query, rows[:limit])), more=len(rows) > limit)
+    offset = max(query.offset, 0)
+    if offset:
+        start = _start(connection, query, anchors, statement, columns)
+        if start is None:
+            return Page((), more=False)
+        statement = statement.where(behind(columns, start))
+    rows = connection.execute(statement.limit(limit + 1)).all()
+    more = len(rows) > limit
+    if more and limit:
+        anchors.note(query, offset + limit, key_of(query.level, rows[limit - 1]))
+    return Page(tuple(answers(connection, query, rows[:limit])), more=more)
 
 
 def _matching_headers(
@@ -93,35 +109,47 @@ def _matching_headers(
     return found[wanted - limit :], len(candidates) > MOST_HEADERS
 
 
-def _selected(connection: Connection, query: Query) -> Select[Any]:
+def _start(
+    connection: Connection, query: Query, anchors: Anchors, statement: Select[Any], columns: list[Column]
+) -> Key | None:
+    """The key of the last row that is passed over; None where there are not so many."""
+    at, key = anchors.nearest(query, query.offset)
+    if at == query.offset:
+        return key
+    # Keys alone: an index has them.
+    passed = statement.with_only_columns(*columns, maintain_column_froms=True)
+    if key is not None:
+        passed = passed.where(behind(columns, key))
+    last = connection.execute(passed.offset(query.offset - at - 1).limit(1)).one_or_none()
+    if last is None:
+        return None
+    anchors.note(query, query.offset, tuple(last))
+    return tuple(last)
+
+
+def _selected(connection: Connection, query: Query) -> tuple[Select[Any], list[Column]]:
+    """The statement, and the columns it is ordered by."""
     here, below = _conditions(connection.dialect.name, query)
     here += narrowed(connection, query)
     by_key = query.series is not None or any(_is_key_below(match) for match in query.matches)
     if below:
         here.append(_has_below(query.level, below, by_key=by_key))
     by_modality = _drives_by_modality(query)
+    columns = _BY_MODALITY if by_modality else KEYS[query.level]
     if query.behind is not None:
-        key = study_modality.c if by_modality else None
-        here.append(_behind(connection, query.behind, key))
+        here.append(_behind(connection, query.behind, columns[:2]))
     if by_modality:
-        return _modality_first(by_modality, query).where(*here)
+        return _modality_first(by_modality, query).where(*here), columns
     walked = connection.dialect.name == "sqlite" and not by_key
     statements = _STUDIES_FIRST if walked else _ANY_ORDER
-    return statements[query.level].where(*here).order_by(*_ORDER[query.level])
+    return statements[query.level].where(*here).order_by(*_ORDER[query.level]), columns
 
 
-def _behind(connection: Connection, study: str, by_modality: Any) -> Condition:
+def _behind(connection: Connection, study: str, columns: list[Column]) -> Condition:
     """What comes after a study, newest first; nothing after one that is not there (any more)."""
     place = select(studies.c.study_date, studies.c.id).where(studies.c.study_uid == study)
     found = connection.execute(place).one_or_none()
-    if found is None:
-        return false()
-    columns = (
-        (by_modality.study_date, by_modality.study_id)
-        if by_modality
-        else (studies.c.study_date, studies.c.id)
-    )
-    return tuple_(*columns) < tuple_(literal(found.study_date), literal(found.id))
+    return false() if found is None else behind(columns, tuple(found))
 
 
 def _conditions(dialect: str, query: Query) -> tuple[list[Condition], list[tuple[Level, Condition]]]:

@@ -12,11 +12,17 @@ from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from dicom_node import command
+from dicom_node.node import Node
 from dicom_node.requestor import Requestor
 from dicom_node.send import VERIFICATION, send
 from dicom_node.status import FIND_FAILURES
+from storage.archive import Archive
 from storage.errors import StorageDown, StorageError
+from storage.memory import MemoryBlobs
+from storage.sql.engine import connect
+from storage.sql.index import SqlIndex
 from tests.dicom_node.builders import ct, saved
+from tests.support.many import add_studies
 
 PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY = (f"1.2.840.10008.5.1.4.1.2.{n}.1" for n in (1, 2, 3))
 
@@ -340,3 +346,17 @@ def test_dcmtk_cancels(filled):
     asked = ["-k", "QueryRetrieveLevel=IMAGE", "-k", "SOPInstanceUID", "--cancel", "1"]
     command = [shutil.which("findscu"), "-S", "-aec", "ISOCENTER", *asked, "127.0.0.1", str(filled)]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def test_a_search_that_is_too_broad_fails_and_says_so(ask, empty_index, spool, tmp_path):
+    engine = connect(f"sqlite:///{shutil.copy(empty_index, tmp_path / 'many.sqlite')}")
+    add_studies(engine, 2000)
+    impatient = Archive(MemoryBlobs(), SqlIndex(engine, search_seconds=0.000_001))
+    node = Node(impatient, spool, aet="ISOCENTER", host="127.0.0.1", port=0)
+    statuses, answers = ask(node.start(), keys("STUDY", PatientName="*qq*", StudyInstanceUID=""))
+    node.stop(grace=0)
+    assert answers == []
+    assert [status.Status for status in statuses] == [0xA700]
+    assert "narrow it" in statuses[0].ErrorComment
+    impatient.close()
+    engine.dispose()

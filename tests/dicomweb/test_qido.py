@@ -2,7 +2,13 @@
 
 import pytest
 
+from storage.archive import Archive
+from storage.memory import MemoryBlobs
+from storage.sql.engine import connect
+from storage.sql.index import SqlIndex
 from tests.dicomweb.builders import part10
+from tests.dicomweb.conftest import application, client_of
+from tests.support.many import add_studies
 
 
 @pytest.fixture
@@ -177,3 +183,15 @@ def test_a_hostile_host_does_not_break_out_of_the_json(web, store):
     for path in ("/studies", "/studies/1.2/metadata"):
         answer = web.get(path, headers={"Host": 'a","x":"b'})
         assert answer.status_code == 400 or isinstance(answer.json(), list)
+
+
+def test_a_search_that_is_too_broad_is_refused(spool, tmp_path):
+    engine = connect(f"sqlite:///{tmp_path / 'index.db'}")
+    add_studies(engine, 2000)
+    impatient = Archive(MemoryBlobs(), SqlIndex(engine, search_seconds=0.000_001))
+    with client_of(application(impatient, spool)) as client:
+        answer = client.get("/studies", params={"PatientName": "*qq*"})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert "narrow it" in answer.json()["detail"]
+    impatient.close()
+    engine.dispose()
