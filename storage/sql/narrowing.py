@@ -36,7 +36,7 @@ from storage.sql.patterns import (
 )
 from storage.sql.tables import studies
 
-_FEW = 2_000
+_FEW = 1_000
 _NAME, _DESCRIPTION = "00100010", "00081030"
 _COLUMNS: dict[str, Column] = {_NAME: studies.c.pn_norm, _DESCRIPTION: studies.c.descr_norm}
 _SELECTIVE = {"0020000D", "0020000E", "00080018", "00100020", "00080050", "00080020"}
