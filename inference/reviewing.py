@@ -203,7 +203,7 @@ class Reviews:
             reviewer,
             comment,
             addition=named,
-            judged=_who_missed(named, study.findings),
+            judged=who_missed(named, [each.record for each in study.findings if not each.superseded]),
         )
         return ReviewedFinding(named, self._history.add(new))
 
@@ -276,14 +276,16 @@ def _reviewed(
     return ReviewedFinding(record, review, superseded, is_signed)
 
 
-def _who_missed(addition: FindingRecord, findings: Sequence[ReviewedFinding]) -> FindingRecord | None:
-    """A record of the model that looked for the same in these images: it missed this one."""
+def who_missed(addition: FindingRecord, findings: Sequence[FindingRecord]) -> FindingRecord | None:
+    """A record of the model that looked for the same in these images: it missed this one.
+
+    Args:
+        addition: what a person found.
+        findings: of the study, those left out that a later run replaced.
+    """
     same = (
-        each.record
+        each
         for each in findings
-        if each.record.series == addition.series
-        and each.record.code == addition.code
-        and each.record.model
-        and not each.superseded
+        if each.series == addition.series and each.code == addition.code and each.model
     )
     return next(same, None)

@@ -1,6 +1,6 @@
 """The history of reviews and the signed reports, in SQL."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -49,6 +49,21 @@ class SqlReviews:
     def acknowledged(self, study: str) -> Mapping[str, Acknowledgement]:
         """Who has seen the critical findings of a study, by tracking UID."""
         return acknowledgements_of(self._engine, study)
+
+    def add_object(self, sop: str, news: Sequence[NewReview], at: datetime) -> bool:
+        """Add all that an object says, once; False when it is there already.
+
+        Args:
+            sop: SOP Instance UID of the object.
+            news: rows with `object` set to it.
+            at: when it came.
+        """
+        with writing(self._engine, alone=True) as connection:
+            if connection.scalar(select(exists().where(reviews.c.object_uid == sop))):
+                return False
+            for new in news:
+                _add(connection, new, at)
+            return True
 
     def undo(self, study: str, finding: str, review: int, reviewer: Reviewer, comment: str = "") -> Review:
         """Make a row count no more, by another row.

@@ -12,6 +12,7 @@ from inference.following import ReportFollower
 from inference.governance import GovernedModels
 from inference.governance_sql import SqlDecisions
 from inference.orders import Orders
+from inference.outside_reviews import OutsideReviews
 from inference.overview_sql import SqlOverview
 from inference.pipeline import Pipeline
 from inference.quality import pause_below
@@ -102,15 +103,20 @@ class Services:
     def upkeep(self) -> None:
         """What is to be done from time to time.
 
-        Remove what was deleted and nobody wants back, and reports that nobody has fetched; take new result
-        objects into the figures of quality, and pause models that fell under their floor.
+        Remove what was deleted and nobody wants back, and reports that nobody has fetched; take in what people
+        said elsewhere, and new result objects for the figures of quality; pause models that fell under their
+        floor.
         """
         expire(self.blobs, self.index)
         self.steps.reports.prune(datetime.now(UTC))
-        follower = ReportFollower(self.archive, self.work, self.quality)
-        for _ in range(FOLLOWED_AT_ONCE):
-            if not follower.poll():
-                break
+        followers = (
+            OutsideReviews(self.archive, self.work.arrivals, self.findings, self.history),
+            ReportFollower(self.archive, self.work, self.quality),
+        )
+        for follower in followers:
+            for _ in range(FOLLOWED_AT_ONCE):
+                if not follower.poll():
+                    break
         pause_below(floors_of(self.catalog, self.decisions), self.quality, self.decisions)
 
     def comparison(self, name: str, since: datetime | None = None) -> Comparison:
