@@ -1,10 +1,12 @@
 """Reports as OHIF (Cornerstone's adapters) writes them, stored into a study with findings of ours."""
 
 from collections.abc import Sequence
+from io import BytesIO
 
 import pytest
 from pydicom import Dataset, config
-from pydicom.uid import generate_uid
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from inference.findings import Code, Measurement
 from inference.findings_sql import SqlFindings
@@ -13,6 +15,7 @@ from inference.records import FindingRecord, Region
 from inference.reviewing import Reviews
 from inference.reviews import Verdict
 from inference.reviews_sql import SqlReviews
+from storage.instances import Origin
 from tests.inference.analyses import ct_series
 from tests.inference.test_workitems import finding
 
@@ -102,14 +105,22 @@ def report(
     return sr
 
 
+def encoded(sr: Dataset) -> bytes:
+    sr.file_meta = FileMetaDataset()
+    sr.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    buffer = BytesIO()
+    sr.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
 class Room:
     """A study with one finding of a model, and who follows what is stored into it."""
 
-    def __init__(self, archive, engine, work, deliver) -> None:
+    def __init__(self, archive, spool, engine, work, deliver) -> None:
+        self._archive, self._spool = archive, spool
         self.image = ct_series(1)[0]
         deliver([self.image])
         self.draft = self._draft()
-        self._deliver = deliver
         SqlFindings(engine).replace_report(self.draft.result, [self.draft])
         self.history = SqlReviews(engine)
         self.reviews = Reviews(archive, SqlFindings(engine), self.history)
@@ -126,7 +137,11 @@ class Room:
         return scoord(self.image.SOPInstanceUID, corners)
 
     def take(self, *groups: Dataset, protocol: str = "stow", **changes):
-        self._deliver([report(self.draft.study, groups, **changes)], protocol)
+        sr = report(self.draft.study, groups, **changes)
+        with self._archive.delivery(Origin(protocol, "TEST")) as delivery:
+            file = self._spool.new()
+            file.write(encoded(sr))
+            delivery.ingest(file)
         while self.outside.poll():
             pass
         return self.history.of_study(self.draft.study)
@@ -140,8 +155,8 @@ def _typed_labels():
 
 
 @pytest.fixture
-def room(archive, engine, work, deliver) -> Room:
-    return Room(archive, engine, work, deliver)
+def room(archive, spool, engine, work, deliver) -> Room:
+    return Room(archive, spool, engine, work, deliver)
 
 
 def test_finding_that_comes_back_as_it_was_is_accepted_by_its_observer(room):
