@@ -103,9 +103,9 @@ class Services:
     def upkeep(self) -> None:
         """What is to be done from time to time.
 
-        Remove what was deleted and nobody wants back, and reports that nobody has fetched; take in what people
-        said elsewhere, and new result objects for the figures of quality; pause models that fell under their
-        floor.
+        Remove what was deleted and nobody wants back, and reports that nobody has fetched; take in what
+        people said elsewhere, and new result objects for the figures of quality; pause models that fell under
+        their floor.
         """
         expire(self.blobs, self.index)
         self.steps.reports.prune(datetime.now(UTC))
