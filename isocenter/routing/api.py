@@ -10,6 +10,7 @@ from isocenter.routing.queue_sql import SqlShipments
 from isocenter.routing.shipments import State, UnknownShipment
 from isocenter.settings import Settings
 from webui.api.documented import problems
+from webui.api.json_route import JsonRoute
 
 _MOST = 1000
 _MOST_NUMBER = (1 << 63) - 1
@@ -21,7 +22,7 @@ _Limit = Annotated[int, Query(ge=1, le=_MOST)]
 
 def routes_router(settings: Settings, queue: SqlShipments) -> APIRouter:
     """The routes under `/routes`."""
-    router = APIRouter(prefix="/routes", tags=["routes"])
+    router = APIRouter(prefix="/routes", tags=["routes"], route_class=JsonRoute)
 
     @router.get(
         "", summary="Rules, destinations, and what of each study waits for them", responses=problems(400)
@@ -38,14 +39,14 @@ def routes_router(settings: Settings, queue: SqlShipments) -> APIRouter:
             "shipments": [shipment_as_json(each) for each in found],
         }
 
-    @router.post("/{number}/retry", summary="Send a shipment now", responses=problems(404))
+    @router.post("/{number}/retry", summary="Send a shipment now", responses=problems(404, 415))
     def retry(number: _Number) -> dict[str, Any]:
         try:
             return shipment_as_json(queue.retry(number, datetime.now(UTC)))
         except UnknownShipment as error:
             raise HTTPException(404, str(error)) from error
 
-    @router.post("/{number}/drop", summary="Give up a shipment", responses=problems(404))
+    @router.post("/{number}/drop", summary="Give up a shipment", responses=problems(404, 415))
     def drop(number: _Number) -> dict[str, Any]:
         try:
             return shipment_as_json(queue.drop(number, datetime.now(UTC)))

@@ -145,7 +145,7 @@ def test_what_cannot_be_decoded_is_answered_with_the_reason(web, store):
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/png", "multipart/related; type=image/dicom-rle", "multipart/related; type=video/mp4"]
+    "accept", ["image/png", "multipart/related; type=image/bmp", "multipart/related; type=video/mp4"]
 )
 def test_forms_of_frames_that_are_not_available_name_those_that_are(web, store, accept):
     store(compressed(JPEG, JPEGBaseline8Bit))

@@ -58,9 +58,10 @@ def test_the_same_over_http_and_as_metrics(queued):
         found = web.get("/api/routes").json()
         assert [each["destination"] for each in found["destinations"]] == ["pacs"]
         second, first = found["shipments"]
-        assert web.post(f"/api/routes/{first['id']}/retry").json()["state"] == "waiting"
-        assert web.post(f"/api/routes/{second['id']}/drop").json()["state"] == "dropped"
-        assert web.post("/api/routes/99/retry").status_code == 404
+        assert web.post(f"/api/routes/{first['id']}/retry", json={}).json()["state"] == "waiting"
+        assert web.post(f"/api/routes/{second['id']}/drop", json={}).json()["state"] == "dropped"
+        assert web.post("/api/routes/99/retry", json={}).status_code == 404
+        assert web.post(f"/api/routes/{first['id']}/retry").status_code == 415
         metrics = web.get("/metrics").text
         assert 'isocenter_route_queue{destination="pacs",state="waiting"} 2.0' in metrics
         assert 'isocenter_route_failed_total{destination="pacs"} 2.0' in metrics
