@@ -5,36 +5,30 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from inference.comparison import Comparison, compare
 from inference.findings_sql import SqlFindings
-from inference.following import ReportFollower
 from inference.governance import GovernedModels
 from inference.governance_sql import SqlDecisions
 from inference.orders import Orders
-from inference.outside_reviews import OutsideReviews
 from inference.overview_sql import SqlOverview
-from inference.pipeline import Pipeline
 from inference.quality import pause_below
 from inference.quality_sql import SqlQuality
-from inference.replay import Replay
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
 from inference.shadow_sql import SqlShadow
-from inference.signing import Signing
 from inference.study_search_sql import SqlStudySearch
 from inference.triggers import Triggers
 from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
-from isocenter.model_cards import floors_of
 from isocenter.part import ended_after
 from isocenter.routing.prefetch_sql import SqlPrefetches
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
-from models.runtime import Runtime, has_graphics_card
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
 from storage.blobs.s3 import S3Blobs
@@ -47,6 +41,11 @@ from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
 from storage.sql.performed_steps import SqlPerformedSteps
 from storage.sql.scheduled_steps import SqlWorklist
+
+if TYPE_CHECKING:
+    from inference.pipeline import Pipeline
+    from inference.replay import Replay
+    from inference.signing import Signing
 
 DICOMWEB = "/dicom-web"
 """Path of the DICOMweb root."""
@@ -74,7 +73,6 @@ class Services:
     study_search: SqlStudySearch
     catalog: GovernedModels
     decisions: SqlDecisions
-    signing: Signing
     history: SqlReviews
     quality: SqlQuality
     shadow: SqlShadow
@@ -100,6 +98,13 @@ class Services:
             shadows=self.catalog.shadows,
         )
 
+    def signing(self) -> "Signing":
+        """What makes a verified report of what was judged."""
+        from inference.signing import Signing  # noqa: PLC0415 - reports need highdicom, a second to import
+
+        organization = self.settings.reviews.organization
+        return Signing(self.archive, self.spool, self.reviews, self.history, organization=organization)
+
     def upkeep(self) -> None:
         """What is to be done from time to time.
 
@@ -107,6 +112,10 @@ class Services:
         people said elsewhere, and new result objects for the figures of quality; pause models that fell under
         their floor.
         """
+        from inference.following import ReportFollower  # noqa: PLC0415 - as in `signing`
+        from inference.outside_reviews import OutsideReviews  # noqa: PLC0415
+        from isocenter.model_cards import floors_of  # noqa: PLC0415
+
         expire(self.blobs, self.index)
         self.steps.reports.prune(datetime.now(UTC))
         followers = (
@@ -129,12 +138,17 @@ class Services:
         current, shadow = self.catalog.get(name).version, self.catalog.in_shadow(name).version
         return compare(name, current, shadow, self.shadow.pairs(name, current, shadow, since))
 
-    def replay(self) -> Replay:
+    def replay(self) -> "Replay":
         """What explains results and makes them again."""
+        from inference.replay import Replay  # noqa: PLC0415 - as in `signing`
+
         return Replay(self.archive, self.work, self.catalog.catalog, self.reviews)
 
-    def pipeline(self) -> Pipeline:
+    def pipeline(self) -> "Pipeline":
         """What runs a work item, with the models loaded, so that the first study does not wait for them."""
+        from inference.pipeline import Pipeline  # noqa: PLC0415 - as in `signing`
+        from models.runtime import Runtime  # noqa: PLC0415
+
         inference = self.settings.inference
         pipeline = Pipeline(
             self.archive,
@@ -173,6 +187,8 @@ def catalog_for(settings: Settings) -> Catalog:
 
 def resources_of(settings: Settings) -> tuple[str, ...]:
     """What the workers of this machine have, so that they take the work that asks for it."""
+    from models.runtime import has_graphics_card  # noqa: PLC0415
+
     return settings.inference.resources or (("cpu", "gpu") if has_graphics_card() else ("cpu",))
 
 
@@ -219,7 +235,6 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 history=history,
                 quality=SqlQuality(engine),
                 shadow=SqlShadow(engine),
-                signing=Signing(archive, spool, reviews, history, organization=settings.reviews.organization),
                 worklist=SqlWorklist(engine),
                 shipments=SqlShipments(engine),
                 prefetches=SqlPrefetches(engine),

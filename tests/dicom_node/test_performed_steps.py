@@ -1,5 +1,6 @@
 """MPPS as modalities use it: begun, changed, ended; and what follows from it."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -107,6 +108,9 @@ def test_a_step_is_begun_changed_ended_and_read(modality, performed):
     assert change(modality, data_set(PerformedProcedureStepDescription="Brust"), sop).Status == 0x0000
     assert change(modality, end(), sop).Status == 0x0000
     tags = [0x00100010, 0x00400252, 0x00400254]
+    # After a call its reactor wakes up, and would take the next answer from it.
+    while modality._is_paused:
+        time.sleep(0.01)
     status, there = modality.send_n_get(tags, ModalityPerformedProcedureStepRetrieve, sop)
     assert status.Status == 0x0000
     assert there.PatientName == "Müller^Jörg"

@@ -299,6 +299,7 @@ def test_peer_that_leaves_in_the_middle_hinders_nobody(port, big_study, study):
         return 0
 
     entity = AE("TEST")
+    entity.dimse_timeout = 1
     entity.add_requested_context(STUDY_GET)
     entity.add_requested_context(CT)
     handlers = [(evt.EVT_C_STORE, take)]

@@ -62,7 +62,7 @@ def test_capabilities_are_given_as_json(web):
     (resources,) = answer.json()["application"]["resources"]
     assert resources["base"] == str(web.base_url)
     paths = {each["path"] for each in resources["resource"][0]["resource"]}
-    assert paths == {"instances", "series", "studies", "workitems"}
+    assert paths == {"changefeed", "commitment-requests", "instances", "series", "studies", "workitems"}
 
 
 def test_the_configured_address_is_the_base(make_web):

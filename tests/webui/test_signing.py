@@ -204,7 +204,7 @@ def test_a_series_that_is_stored_twice_by_a_crash_is_signed_once(web, services, 
     with monkeypatch.context() as broken:
         broken.setattr(SqlReviews, "end_signing", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            services.signing.sign(STUDY, Reviewer("Reader^Ann"))
+            services.signing().sign(STUDY, Reviewer("Reader^Ann"))
     assert web.get(f"{BASE}/findings").json()["verified"] == []
     signed = sign(web)
     assert [each["sr_uid"] for each in web.get(f"{BASE}/findings").json()["verified"]] == [signed["sr_uid"]]
