@@ -216,7 +216,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         reviews = Reviews(archive, findings, history)
         reserve = settings.storage.spool_reserve_mb << 20
         with closing(Spool(settings.spool_dir, reserve=reserve)) as spool, closing(archive):
-            archive.replay(spool)
+            archive.recover(spool)
             yield Services(
                 settings=settings,
                 blobs=blobs,

@@ -17,8 +17,8 @@ from storage.instances import Contents, Origin, StoredInstance
 from storage.layout import Layout
 from storage.part10 import read_meta
 from storage.ports import Blobs
+from storage.recover import recover
 from storage.refusals import Quarantined
-from storage.replay import replay
 from storage.search import Page, Query
 from storage.senders import Senders
 from storage.spool import Spool
@@ -235,13 +235,13 @@ class Archive:
         """What was refused, latest first; of one study, or of all."""
         return self._index.refusals(limit, study)
 
-    def replay(self, spool: Spool) -> int:
+    def recover(self, spool: Spool) -> int:
         """Make again what a crash took back of the instances that dead processes acknowledged; how many.
 
         Raises:
             StorageDown, StorageFull: it could not be finished; nothing is lost, do it again.
         """
-        return replay(spool, self._ingest, self._blobs, self._index)
+        return recover(spool, self._ingest, self._blobs, self._index)
 
     def close(self) -> None:
         """Wait for what is being stored, and let go of its spool. Harmless when done before."""

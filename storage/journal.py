@@ -2,7 +2,7 @@
 
 An instance is acknowledged when its sealed spool file is flushed: one wait for the disk. The name of its
 blob and its rows are there as well, yet perhaps only in memory; should the power fail now, they are made
-again from the spool (`storage.replay`). Soon afterwards all of them are flushed together, and the files go.
+again from the spool (`storage.recover`). Soon afterwards all of them are flushed together, and the files go.
 """
 
 import logging

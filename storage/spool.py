@@ -120,7 +120,7 @@ class Spool:
     """Makes spool files in a folder of this process below `directory`.
 
     The folder is held by a lock that dies with the process. Folders without a holder are removed on start,
-    save for sealed files: those may be all that is left of an instance (see `storage.replay`).
+    save for sealed files: those may be all that is left of an instance (see `storage.recover`).
     Put `directory` on the file system of the blobs, and storing a file is a link instead of a copy.
     """
 

@@ -63,7 +63,8 @@ class DiskBlobs:
             except FileNotFoundError:
                 # No folder yet, or `delete` has just removed it as empty.
                 source.stat()
-                with suppress(FileNotFoundError):
+                # `mkdir` says that a folder exists, too, when it was there and is removed before it can look.
+                with suppress(FileNotFoundError, FileExistsError):
                     _make_folder(target.parent, settle)
             else:
                 settle(target.parent)

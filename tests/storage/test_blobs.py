@@ -254,6 +254,21 @@ def test_disk_that_stores_while_folders_are_removed_loses_nothing(tmp_path, file
         list(pool.map(one, range(4)))
 
 
+def test_disk_makes_a_folder_again_that_vanishes_while_it_is_made(tmp_path, file, monkeypatch):
+    blobs = DiskBlobs(tmp_path / "blobs")
+    mkdir, busy = os.mkdir, [tmp_path / "blobs" / "studies"]
+
+    def there_and_gone(path, *args):
+        if path in busy:
+            busy.remove(path)
+            raise FileExistsError(path)
+        mkdir(path, *args)
+
+    monkeypatch.setattr(os, "mkdir", there_and_gone)
+    assert blobs.put_if_absent(NAME, file(b"1")) is True
+    assert not busy
+
+
 def test_disk_shows_only_what_can_be_a_name(tmp_path):
     blobs = DiskBlobs(tmp_path / "blobs")
     (tmp_path / "blobs" / ".hidden").mkdir()

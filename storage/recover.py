@@ -21,7 +21,7 @@ from storage.sql.index import SqlIndex
 _log = logging.getLogger(__name__)
 
 
-def replay(spool: Spool, ingest: Ingest, blobs: Blobs, index: SqlIndex) -> int:
+def recover(spool: Spool, ingest: Ingest, blobs: Blobs, index: SqlIndex) -> int:
     """Store what dead processes left in the spool; how many instances had to be made again.
 
     Raises:

@@ -116,7 +116,7 @@ def test_everything_acknowledged_is_there_after_a_power_failure(life, tmp_path, 
     after_power_failure(before.folder, flushed, lost)
 
     after = life()
-    assert after.archive.replay(after.spool) == (6 if "index.db" in lost else 0)
+    assert after.archive.recover(after.spool) == (6 if "index.db" in lost else 0)
     assert after.stored() == stored
     assert len(stored) == 7
     difference = compare(after.blobs, after.index, grace=0)
@@ -142,10 +142,10 @@ def test_what_was_made_again_is_not_made_again_twice(life):
     before.switch_off()
     (before.folder / "index.db").unlink()
     one = life()
-    assert one.archive.replay(one.spool) == 1
+    assert one.archive.recover(one.spool) == 1
     one.switch_off()
     two = life()
-    assert two.archive.replay(two.spool) == 0
+    assert two.archive.recover(two.spool) == 0
     assert len(two.stored()) == 1
 
 
@@ -167,7 +167,7 @@ def test_what_is_not_whole_does_not_appear(life, damage):
     file._kept = True
     before.switch_off()
     after = life()
-    assert after.archive.replay(after.spool) == 0
+    assert after.archive.recover(after.spool) == 0
     assert after.stored() == {}
     assert not file.path.exists()
 
@@ -179,7 +179,7 @@ def test_what_was_deleted_meanwhile_stays_deleted(life):
     before.archive.delete(STUDY, SERIES, "1.2.1")
     before.switch_off()
     after = life()
-    assert after.archive.replay(after.spool) == 0
+    assert after.archive.recover(after.spool) == 0
     assert stored_sops(after.stored()) == ["1.2.2"]
 
 
@@ -191,7 +191,7 @@ def test_what_came_again_after_it_was_deleted_is_there(life):
     before.switch_off()
     shutil.rmtree(before.folder / "blobs")
     after = life()
-    assert after.archive.replay(after.spool) == 0
+    assert after.archive.recover(after.spool) == 0
     assert list(after.stored()) == [again.instance.blob]
 
 
@@ -206,7 +206,7 @@ def test_versions_keep_their_order(life, tmp_path, lost):
     before.switch_off()
     after_power_failure(before.folder, empty, lost)
     after = life(duplicates="replace")
-    after.archive.replay(after.spool)
+    after.archive.recover(after.spool)
     assert after.stored() == stored
     assert len(stored) == 2
 
@@ -219,7 +219,7 @@ def test_what_was_refused_is_not_stored_by_a_crash(life):
     stored = before.stored()
     before.switch_off()
     after = life()
-    after.archive.replay(after.spool)
+    after.archive.recover(after.spool)
     assert after.stored() == stored
 
 
@@ -272,7 +272,7 @@ from pathlib import Path
 from storage import journal
 journal._SETTLED_EVERY = 3600.0
 from tests.storage.builders import begun
-from tests.storage.test_replay import Life
+from tests.storage.test_recover import Life
 life = Life(Path(sys.argv[1]))
 for number in range(5):
     life.store(SOPInstanceUID=f"1.2.{number}")
@@ -290,12 +290,12 @@ def test_another_part_makes_again_what_a_killed_process_left(life, tmp_path):
     )
     assert child.stdout.readline() == "stored\n"
     beside = life()
-    assert beside.archive.replay(beside.spool) == 0, "its owner lives"
+    assert beside.archive.recover(beside.spool) == 0, "its owner lives"
     child.send_signal(signal.SIGKILL)
     child.communicate()
     (folder / "index.db").unlink()
     after = life()
-    assert after.archive.replay(after.spool) == 5
+    assert after.archive.recover(after.spool) == 5
     assert stored_sops(after.stored()) == [f"1.2.{number}" for number in range(5)]
 
 
