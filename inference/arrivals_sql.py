@@ -6,15 +6,28 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, delete, select, update
 
 from inference.completeness import Arrivals
+from inference.expected import Expected
 from inference.findings_sql import remove_findings
 from inference.inserting import insert_if_absent
-from inference.tables import due_series, trigger_cursors
+from inference.pace import remembered
+from inference.tables import due_series, sender_paces, trigger_cursors
 from storage.sql.engine import reading, writing
 
 
 def take(connection: Connection, arrivals: Arrivals) -> bool:
     """Remove the row if it is still as it was read, in the transaction of `connection`."""
     return connection.execute(delete(due_series).where(_as_read(arrivals))).rowcount == 1
+
+
+def learn(connection: Connection, arrivals: Arrivals, now: datetime) -> None:
+    """Remember how the sender of a series has sent it, in the transaction of `connection`."""
+    row = sender_paces.c
+    known = connection.scalar(select(row.pauses).where(row.sender == arrivals.sender))
+    values = {"pauses": remembered(known or [], arrivals.pause), "changed_at": now}
+    if known is None:
+        insert_if_absent(connection, sender_paces, {"sender": arrivals.sender, **values})
+    else:
+        connection.execute(update(sender_paces).where(row.sender == arrivals.sender).values(values))
 
 
 class SqlArrivals:
@@ -33,6 +46,13 @@ class SqlArrivals:
         query = select(due_series).where(due_series.c.series_uid.in_(sorted(set(series))))
         with reading(self._engine) as connection:
             return {row["series_uid"]: _arrivals(row) for row in connection.execute(query).mappings()}
+
+    def pauses(self, senders: Iterable[str]) -> dict[str, list[float]]:
+        """What was learnt of senders: the longest pause in each of their last series, in seconds."""
+        asked = sender_paces.c.sender.in_(sorted(set(senders)))
+        query = select(sender_paces.c.sender, sender_paces.c.pauses).where(asked)
+        with reading(self._engine) as connection:
+            return {row.sender: row.pauses for row in connection.execute(query)}
 
     def due(self, now: datetime, limit: int = 100) -> tuple[Arrivals, ...]:
         """Series whose time has come, in the order of their times."""
@@ -104,6 +124,11 @@ def _store(connection: Connection, known: Arrivals | None, arrivals: Arrivals) -
         "received_at": arrivals.received_at,
         "deliveries": dict(arrivals.deliveries),
         "version": arrivals.version,
+        "sender": arrivals.sender,
+        "expected": arrivals.expected.images if arrivals.expected else None,
+        "exact": arrivals.expected is not None and arrivals.expected.exact,
+        "ended_at": arrivals.ended_at,
+        "pause": arrivals.pause.total_seconds(),
     }
     if known is None:
         stored = insert_if_absent(connection, due_series, values)
@@ -128,4 +153,8 @@ def _arrivals(row: RowMapping) -> Arrivals:
         received_at=row["received_at"],
         deliveries=row["deliveries"],
         version=row["version"],
+        sender=row["sender"],
+        expected=None if row["expected"] is None else Expected(row["expected"], row["exact"]),
+        ended_at=row["ended_at"],
+        pause=timedelta(seconds=row["pause"]),
     )

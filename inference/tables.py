@@ -245,7 +245,21 @@ due_series = Table(
     Column("deliveries", JSON, nullable=False),  # instances by delivery that has not ended
     # Changes with every event: whoever acts on the row removes exactly the version that was read.
     Column("version", Integer, nullable=False),
+    Column("sender", String(128), nullable=False, server_default=text("''")),
+    Column("expected", Integer),  # images, as the first one says; 0: it does not; NULL: it was not asked
+    Column("exact", Boolean, nullable=False, server_default=false()),  # of the whole series
+    Column("ended_at", UtcTime),
+    Column("pause", Float(53), nullable=False, server_default=text("0")),  # seconds
     Index("ix_due_series_due", "due_at"),
+)
+
+# What triggers have learnt of how senders send.
+sender_paces = Table(
+    "sender_paces",
+    metadata,
+    Column("sender", String(128), primary_key=True),
+    Column("pauses", JSON, nullable=False),  # the longest in each of the last series, seconds
+    Column("changed_at", UtcTime, nullable=False),
 )
 
 model_decisions = Table(

@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from inference.completeness import Arrivals, Completeness
+from inference.completeness import ARRIVALS, Arrivals, Completeness
+from inference.expected import expected_images
+from inference.pace import learnt_wait, sender_of
 from inference.suitability import reason_against
 from inference.ups.data_set import subject_of
 from inference.workitems import Inputs, ModelReference, NewWorkItem, Performer, Priority
@@ -53,7 +55,7 @@ class Triggers:
         work: where work items are created.
         catalog: the models.
         settle: seconds between the end of a delivery of several instances and the series being complete.
-        quiet: seconds after the last instance of a series otherwise.
+        quiet: seconds after the last instance of a series otherwise; both until a sender's ways are known.
         performed: what modalities have told; None when they tell nothing.
         shadows: the versions that run in shadow.
         clock: the time now, aware.
@@ -74,7 +76,8 @@ class Triggers:
         self._archive = archive
         self._work = work
         self._catalog = catalog
-        self._completeness = Completeness(timedelta(seconds=quiet), timedelta(seconds=settle))
+        self._settle = timedelta(seconds=settle)
+        self._completeness = Completeness(timedelta(seconds=quiet), self._settle)
         self._performed = performed
         self._shadows = shadows
         self._clock = clock
@@ -106,17 +109,42 @@ class Triggers:
 
     def _folded(self, known: dict[str, Arrivals], events: Sequence[Event]) -> list[Arrivals]:
         state: dict[str, Arrivals | None] = dict(known)
+        pauses = self._work.arrivals.pauses(sender_of(event.origin) for event in events)
         for event in events:
-            state[event.series] = self._completeness.after(state.get(event.series), event)
+            wait = learnt_wait(pauses.get(sender_of(event.origin), ()), self._settle)
+            after = self._completeness.after(state.get(event.series), event, wait)
+            if after is not None and after.expected is None and event.kind in ARRIVALS:
+                after = self._asked(after, event)
+            state[event.series] = after
         return [
             self._judged(after)
             for series, after in state.items()
             if after is not None and after != known.get(series)
         ]
 
+    def _asked(self, arrivals: Arrivals, event: Event) -> Arrivals:
+        """What the image says of the number of images, and how long after the last known ones it comes."""
+        try:
+            image = self._archive.instance(str(event.sop))
+            header = json.loads(next(self._archive.headers([image])))
+            stored = [each.stored_at for each in self._archive.instances(arrivals.study, arrivals.series)]
+        except UnknownInstance:
+            return arrivals
+        at = image.stored_at or event.at
+        before = max((moment for moment in stored if moment and moment < at), default=None)
+        return replace(arrivals, expected=expected_images(header)).paused(before, at)
+
     def _judged(self, arrivals: Arrivals) -> Arrivals:
         missing = self._performed.missing(arrivals.series) if self._performed else None
-        return arrivals if missing is None else self._completeness.judged(arrivals, missing, self._clock())
+        if missing is not None:
+            return self._completeness.judged(arrivals, missing, self._clock())
+        if arrivals.expected is None or not arrivals.expected.images:
+            return arrivals
+        try:
+            stored = self._archive.contents(arrivals.study, arrivals.series).instances
+        except UnknownInstance:
+            return arrivals
+        return self._completeness.counted(arrivals, stored, self._clock())
 
     def _begin(self, arrivals: Arrivals) -> tuple[str, ...]:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select, update
 
-from inference.arrivals_sql import SqlArrivals, take
+from inference.arrivals_sql import SqlArrivals, learn, take
 from inference.completeness import Arrivals
 from inference.findings_sql import add_findings
 from inference.inserting import insert_if_absent
@@ -88,6 +88,7 @@ class SqlWorkItems:
         with writing(self._engine) as connection:
             if not take(connection, arrivals):
                 return ()
+            learn(connection, arrivals, self._clock())
             return tuple(new.uid for new in news if schedule(connection, new, self._clock()))
 
     def get(self, uid: str) -> WorkItem:

@@ -1,10 +1,12 @@
 """When a series counts as complete."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from inference.completeness import Arrivals, Completeness
+from inference.expected import Expected
 from storage.events import Event
 from storage.instances import Origin
 
@@ -26,10 +28,10 @@ def ended(seconds: float, delivery: str = "a") -> Event:
     return event("delivery.ended", seconds, delivery)
 
 
-def after(*events: Event) -> Arrivals | None:
+def after(*events: Event, wait: timedelta | None = None) -> Arrivals | None:
     state = None
     for each in events:
-        state = RULES.after(state, each)
+        state = RULES.after(state, each, wait)
     return state
 
 
@@ -73,3 +75,43 @@ def test_the_last_image_is_remembered_and_every_event_makes_a_version():
 
     assert state.received_at == START + timedelta(seconds=1)
     assert (state.version, state.deliveries) == (3, {})
+
+
+@pytest.mark.parametrize(
+    ("events", "wait", "due"),
+    [
+        ([stored(0), ended(0.1)], 0.5, 0.6),
+        ([stored(0), stored(1), ended(2)], 20, 22),
+        ([stored(0), stored(1)], 0.5, 6),
+        ([stored(0), stored(0, "b"), ended(1)], 0.5, 5),
+    ],
+    ids=["one image in one delivery", "a slow sender", "a delivery under way", "another delivery under way"],
+)
+def test_what_was_learnt_of_a_sender_counts_when_its_delivery_ends(events, wait, due):
+    assert after(*events, wait=timedelta(seconds=wait)).due_at == START + timedelta(seconds=due)
+
+
+def test_the_longest_pause_between_deliveries_is_noted():
+    events = [stored(0), ended(1), stored(3, "b"), ended(4, "b"), stored(5, "c"), ended(5, "c")]
+    assert after(*events).pause == timedelta(seconds=2)
+
+
+def test_what_is_sent_long_after_is_no_pause():
+    assert after(stored(0), ended(1), stored(3000, "b")).pause == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "stored_images", "due"),
+    [
+        (Expected(4, exact=True), 4, 2.5),
+        (Expected(4, exact=True), 3, 6),
+        (Expected(4), 4, 2),
+        (Expected(4), 5, 3),
+        (Expected(), 3, 3),
+    ],
+    ids=["all", "one is missing", "a whole acquisition", "no whole acquisition", "nothing told"],
+)
+def test_the_number_of_images_moves_the_due_time(expected, stored_images, due):
+    state = replace(after(stored(0), stored(1), ended(2)), expected=expected)
+    now = START + timedelta(seconds=2.5)
+    assert RULES.counted(state, stored_images, now).due_at == START + timedelta(seconds=due)

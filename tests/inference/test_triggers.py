@@ -50,6 +50,56 @@ def test_a_single_image_waits_for_the_quiet_time(triggers, deliver, clock):
     assert len(triggers.poll()) == 1
 
 
+def test_a_series_is_complete_when_as_many_images_are_there_as_one_says(triggers, deliver, clock, work):
+    clock.forward(-3600)
+    first, *others = ct_series(4, NumberOfSeriesRelatedInstances=4)
+    deliver([first])
+    deliver(others[:2])
+    clock.forward(2)
+    assert triggers.poll() == []
+    deliver(others[2:])
+    (uid,) = triggers.poll()
+    assert work.get(uid).instances == 4
+
+
+def test_images_that_are_missing_by_their_number_are_waited_for_until_it_is_quiet(triggers, deliver, clock):
+    clock.forward(-3600)
+    deliver(ct_series(4, NumberOfSeriesRelatedInstances=9))
+    clock.forward(2)
+    assert triggers.poll() == []
+    clock.forward(4)
+    assert len(triggers.poll()) == 1
+
+
+def test_a_late_image_is_waited_for_as_long_as_its_number_says(triggers, deliver, work, clock):
+    clock.forward(-3600)
+    deliver(ct_series(4, NumberOfSeriesRelatedInstances=6))
+    clock.forward(6)
+    (first,) = triggers.poll()
+    clock.forward(-6)
+    deliver([ct_header(5, NumberOfSeriesRelatedInstances=6)])
+    clock.forward(2)
+    assert triggers.poll() == []
+    deliver([ct_header(6, NumberOfSeriesRelatedInstances=6)])
+    (second,) = triggers.poll()
+    assert work.get(second).predecessor == first
+    assert work.get(second).instances == 6
+
+
+def test_of_a_sender_of_single_films_nothing_more_is_expected(triggers, deliver, clock):
+    clock.forward(-3600)
+    for number in range(5):
+        uid = f"2.25.7{number}"
+        deliver([film_header(SeriesInstanceUID=f"2.25.6{number}", SOPInstanceUID=uid)])
+        assert triggers.poll() == []
+        clock.forward(10)
+        assert len(triggers.poll()) == 1
+        clock.forward(-10)
+    deliver([film_header(SeriesInstanceUID="2.25.69", SOPInstanceUID="2.25.79")])
+    clock.forward(1.5)
+    assert len(triggers.poll()) == 1
+
+
 def test_late_images_lead_to_new_work_that_names_its_predecessor(triggers, deliver, work, clock):
     deliver(ct_series(4))
     (first,) = triggers.poll()
