@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
@@ -72,15 +72,13 @@ class Channel:
 
     def send(self, context_id: int, *commands: bytes, data_set: Iterable[Buffer] | None = None) -> None:
         """Command sets, and the data set that belongs to the last of them. Raises `PeerGone`."""
-        self.send_pdus(self.pdus(context_id, *commands, data_set=data_set))
-
-    def pdus(
-        self, context_id: int, *commands: bytes, data_set: Iterable[Buffer] | None = None
-    ) -> Iterator[Pdu]:
-        """What `send` sends; PDUs of several messages may be sent together."""
-        size = fragment_size(self._assoc.requestor.maximum_length)
+        size = self.fragment_size()
         pdus = chain.from_iterable(command_pdus(context_id, each, size) for each in commands)
-        return pdus if data_set is None else chain(pdus, data_set_pdus(context_id, data_set, size))
+        self.send_pdus(pdus if data_set is None else chain(pdus, data_set_pdus(context_id, data_set, size)))
+
+    def fragment_size(self) -> int:
+        """Bytes of a fragment that the peer takes."""
+        return fragment_size(self._assoc.requestor.maximum_length)
 
     def send_pdus(self, pdus: Iterable[Pdu]) -> None:
         """As many at once as possible. Raises `PeerGone`."""

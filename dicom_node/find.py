@@ -6,7 +6,7 @@ from typing import Any
 
 from dicom_node.contexts import QueryClass, QueryLevel
 from dicom_node.identifier import QUERY_RETRIEVE_LEVEL, Attributes, Identifier
-from dicom_node.keys import ARCHIVE_LEVEL, PATIENT_COUNTS, Keys, answer, number, read_keys
+from dicom_node.keys import ARCHIVE_LEVEL, PATIENT_COUNTS, Keys, always, number, read_keys, requested
 from dicom_node.status import PENDING, PENDING_WITHOUT_SOME_KEYS
 from storage.archive import Archive
 from storage.search import Exact, Match, Query
@@ -72,8 +72,9 @@ class Find:
     def answers(self) -> Iterator[Attributes]:
         """The answers, newest study first, as they are read. Raises `StorageError`."""
         found = self._patients() if self._level == "PATIENT" else self._found(self._query())
+        told = always(self._identifier.level, self._aet)
         for each in found:
-            yield answer(each, self._identifier, self._aet)
+            yield requested(each, self._identifier) | told
 
     def _query(self) -> Query:
         include = tuple(tag for tag in self._keys.include if tag not in PATIENT_COUNTS)
@@ -93,7 +94,7 @@ class Find:
             yield from page.answers
             if not page.more:
                 return
-            offset += len(page.answers)
+            offset += len(page.texts)
 
     def _patients(self) -> Iterator[dict[str, Any]]:
         """One answer for each patient: what the newest study that matches says of him."""

@@ -3,7 +3,8 @@
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from dicom_node import command
 from dicom_node.pdus import COMMAND, LAST
@@ -61,6 +62,16 @@ def _pdus(context_id: int, control: int, chunks: Iterable[Buffer], size: int) ->
         if len(held) >= _PIECES:
             held = [b"".join(held)]
     yield [command.pdu_header(context_id, control | LAST, length), *held]
+
+
+def repeated(context_id: int, encoded: bytes, size: int) -> Callable[[bytes], bytes]:
+    """What makes the PDUs of messages that have one command set and each its data set."""
+    before = b"".join(chain.from_iterable(command_pdus(context_id, encoded, size)))
+
+    def message(data_set: bytes) -> bytes:
+        return b"".join([before, *chain.from_iterable(data_set_pdus(context_id, (data_set,), size))])
+
+    return message
 
 
 def batches(pdus: Iterable[Pdu]) -> Iterator[Pdu]:

@@ -53,6 +53,8 @@ class Identifier:
 
 def as_text(value: Any) -> str:
     """A value of the DICOM JSON Model as it is written in a data set."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -156,8 +158,9 @@ def _header(tag: int, vr: str, length: int, *, implicit: bool) -> bytes:
         return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)
     if vr not in _LONG and length > _MAX_SHORT:
         vr = "UN"  # PS3.5 6.2.2, note 5
-    place = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
-    return place + (struct.pack("<HI", 0, length) if vr in _LONG else struct.pack("<H", length))
+    if vr in _LONG:
+        return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), length)
 
 
 def _sequence(element: Mapping[str, Any], encoder: TextEncoder, implicit: bool) -> bytes:
@@ -180,7 +183,7 @@ def _value(vr: str, element: Mapping[str, Any], encoder: TextEncoder) -> bytes:
         return b"".join(struct.pack("<HH", int(value[:4], 16), int(value[4:], 16)) for value in values)
     if vr in _IN_CHARSET:
         return _even(b"\\".join(encoder(as_text(value), name=vr == "PN") for value in values), b" ")
-    written = "\\".join(as_text(value) for value in values).encode("latin-1", "replace")
+    written = "\\".join(map(as_text, values)).encode("latin-1", "replace")
     return _even(written, b"\0" if vr == "UI" else b" ")
 
 

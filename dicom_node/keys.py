@@ -145,19 +145,18 @@ def _moment(keyword: str, text: str) -> Exact | Range:
     return Range(low or None, high or None)
 
 
-def answer(found: Mapping[str, Any], identifier: Identifier, aet: str) -> Attributes:
-    """An answer with the keys of the request, and what every answer has (PS3.4 C.4.1.1.3.2).
+def always(level: str, aet: str) -> Attributes:
+    """What every answer has beside the keys of the request (PS3.4 C.4.1.1.3.2).
 
     Args:
-        found: what the archive has.
-        identifier: of the request.
+        level: of the request.
         aet: our AE title, from which it can be retrieved.
     """
-    told = requested(found, identifier)
-    told[QUERY_RETRIEVE_LEVEL] = {"vr": "CS", "Value": [identifier.level]}
-    told[RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [aet]}
-    told[INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
-    return told
+    return {
+        QUERY_RETRIEVE_LEVEL: {"vr": "CS", "Value": [level]},
+        RETRIEVE_AE_TITLE: {"vr": "AE", "Value": [aet]},
+        INSTANCE_AVAILABILITY: {"vr": "CS", "Value": ["ONLINE"]},
+    }
 
 
 def requested(found: Mapping[str, Any], identifier: Identifier) -> Attributes:

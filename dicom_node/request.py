@@ -6,12 +6,12 @@ from typing import Any
 
 from dicom_node import command
 from dicom_node.channel import Channel
-from dicom_node.fragments import Pdu  # noqa: TC001
+from dicom_node.fragments import Buffer, repeated
 from dicom_node.identifier import Attributes, Identifier, IdentifierWriter, read_identifier, write_identifier
 from dicom_node.status import Answer
 
 _AT_ONCE = 64
-"""PDUs of answers that are sent at once, two for an answer."""
+"""Answers that are sent at once."""
 _HELD = 0.02
 """Seconds after which an answer waits for no others."""
 
@@ -47,18 +47,19 @@ class Request:
             command.C_FIND_RSP, self.message_id, self.sop_class, Answer(status), identifier=True
         )
         writer = IdentifierWriter(self._transfer_syntax, charset)
-        pdus: list[Pdu] = []
+        message = repeated(self._context_id, rsp, self.channel.fragment_size())
+        held: list[Buffer] = []
         began = time.monotonic()
         try:
             for each in identifiers:
                 if self.cancelled:
                     return False
-                pdus += self.channel.pdus(self._context_id, rsp, data_set=(writer.write(each),))
-                if len(pdus) >= _AT_ONCE or time.monotonic() > began + _HELD:
-                    self.channel.send_pdus(pdus)
-                    pdus, began = [], time.monotonic()
+                held.append(message(writer.write(each)))
+                if len(held) >= _AT_ONCE or time.monotonic() > began + _HELD:
+                    self.channel.send_pdus([held])
+                    held, began = [], time.monotonic()
         finally:
-            self.channel.send_pdus(pdus)
+            self.channel.send_pdus([held])
         return True
 
     def respond(

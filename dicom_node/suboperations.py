@@ -81,7 +81,7 @@ def _studies(archive: Archive, unique: str, value: str) -> Iterator[str]:
             yield Identifier(dict(each), ()).text(_STUDY)
         if not page.more:
             return
-        offset += len(page.answers)
+        offset += len(page.texts)
 
 
 def _is_below(identifier: Identifier, instance: StoredInstance) -> bool:

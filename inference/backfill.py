@@ -25,7 +25,7 @@ def matching_studies(archive: Archive, query: Query) -> Iterator[str]:
     while True:
         page = archive.search(replace(query, limit=_STUDIES_AT_A_TIME, offset=offset))
         yield from (_uid(answer, _STUDY) for answer in page.answers)
-        offset += len(page.answers)
+        offset += len(page.texts)
         if not page.more:
             return
 
