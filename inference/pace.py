@@ -21,6 +21,11 @@ def sender_of(origin: Origin) -> str:
     return f"{origin.protocol}:{origin.peer}"[:_LONGEST_NAME]
 
 
+def peer_of(sender: str) -> str:
+    """The AE title, user agent or program of a sender."""
+    return sender.partition(":")[2]
+
+
 def remembered(pauses: Sequence[float], pause: timedelta) -> list[float]:
     """What is kept of a sender after one more series.
 

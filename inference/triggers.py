@@ -3,13 +3,13 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from inference.completeness import ARRIVALS, Arrivals, Completeness
 from inference.expected import expected_images
-from inference.pace import learnt_wait, sender_of
+from inference.pace import learnt_wait, peer_of, sender_of
 from inference.suitability import reason_against
 from inference.ups.data_set import subject_of
 from inference.workitems import Inputs, ModelReference, NewWorkItem, Performer, Priority
@@ -44,6 +44,25 @@ class Performed(Protocol):
         """How many instances of a series have not come; None when nothing was told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is done with a series that a model is for."""
+
+    due_at: datetime
+    """When the work may begin."""
+    priority: Priority = Priority.MEDIUM
+    run: bool = True
+
+
+Rules = Callable[[str, str, Attributes, datetime], Ruling]
+"""Name of a model, AE title or program that brought a series, header of an image of it, time now."""
+
+
+def as_cards_say(_model: str, _sender: str, _header: Attributes, now: datetime) -> Ruling:
+    """What is done where there are no further rules."""
+    return Ruling(now)
+
+
 class Triggers:
     """Reads the archive's events and schedules work; everything it knows is in the database.
 
@@ -58,6 +77,7 @@ class Triggers:
         quiet: seconds after the last instance of a series otherwise; both until a sender's ways are known.
         performed: what modalities have told; None when they tell nothing.
         shadows: the versions that run in shadow.
+        rules: what is done with a series that a model is for.
         clock: the time now, aware.
     """
 
@@ -71,11 +91,13 @@ class Triggers:
         quiet: float = 5.0,
         performed: Performed | None = None,
         shadows: Callable[[], Sequence[Card]] = tuple,
+        rules: Rules = as_cards_say,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._archive = archive
         self._work = work
         self._catalog = catalog
+        self._rules = rules
         self._settle = timedelta(seconds=settle)
         self._completeness = Completeness(timedelta(seconds=quiet), self._settle)
         self._performed = performed
@@ -167,13 +189,17 @@ class Triggers:
         except UnknownInstance:
             return []
         headers = [json.loads(header) for header in self._archive.headers(instances)]
-        now = self._clock()
-        every = [new for card in self._cards() for new in work_for(card, instances, headers, now)]
-        for card in self._shadows():
-            # Nobody waits for it.
-            work = work_for(card, instances, headers, now, Priority.LOW)
-            every += [replace(new, shadow=True) for new in work]
-        return [replace(new, received_at=arrivals.received_at) for new in every]
+        sender, now = peer_of(arrivals.sender), self._clock()
+        cards = [*((card, False) for card in self._cards()), *((card, True) for card in self._shadows())]
+        news: list[NewWorkItem] = []
+        for card, shadow in cards:
+            ruling = self._rules(card.name, sender, headers[0], now)
+            if ruling.run:
+                # Nobody waits for a shadow.
+                priority = Priority.LOW if shadow else ruling.priority
+                work = work_for(card, instances, headers, ruling.due_at, priority)
+                news += [replace(new, shadow=shadow, received_at=arrivals.received_at) for new in work]
+        return news
 
 
 def work_for(

@@ -24,6 +24,7 @@ from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
+from isocenter.model_rules import ModelRules
 from isocenter.part import ended_after
 from isocenter.routing.prefetch_sql import SqlPrefetches
 from isocenter.routing.queue_sql import SqlShipments
@@ -85,6 +86,10 @@ class Services:
         """What starts models by hand."""
         return Orders(self.archive, self.work, self.catalog)
 
+    def rules(self) -> ModelRules:
+        """When models run on what arrives."""
+        return ModelRules(self.settings.inference.rules)
+
     def triggers(self) -> Triggers:
         """What turns arrivals into work items."""
         inference = self.settings.inference
@@ -96,6 +101,7 @@ class Services:
             quiet=inference.quiet_seconds,
             performed=self.performed,
             shadows=self.catalog.shadows,
+            rules=self.rules(),
         )
 
     def signing(self) -> "Signing":

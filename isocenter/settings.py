@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from isocenter.inference_settings import InferenceSettings
 from isocenter.node_settings import NodeSettings
 from isocenter.routing.settings import (
     DestinationSettings,
@@ -98,32 +99,6 @@ class BrokerSettings(Section):
 
     url: str = "memory://"
     """`memory://`: the worker runs inside the process that plans the work; `redis://…`, `amqp://…`: many."""
-
-
-class InferenceSettings(Section):
-    """When models run, and with what."""
-
-    enabled: bool = True
-    models: tuple[Path, ...] = ()
-    """Folders with further model packages."""
-    models_dir: Path | None = None
-    """Where `isocenter models add` puts packages, a folder that all workers see; default `<data>/models`."""
-    disabled_models: tuple[str, ...] = ()
-    settle_seconds: float = Field(default=0.5, ge=0)
-    """A series is taken as complete this long after the delivery that brought it ended."""
-    quiet_seconds: float = Field(default=10.0, ge=0)
-    """… or when nothing more of it arrived for this long, whatever the association does."""
-    resources: tuple[Literal["cpu", "gpu"], ...] = ()
-    """What work the workers of this machine take; empty: `cpu`, and `gpu` where there is a graphics card."""
-    threads: int = Field(default=0, ge=0)
-    """Threads per model; 0 means one per core."""
-    timeout_seconds: float = Field(default=600, gt=0)
-    """A model that runs longer is stopped, and its work item has failed."""
-    item_seconds: float = Field(default=1800, gt=0)
-    """A try at a work item that takes longer, whatever it is at, ends the worker's process."""
-    lease_seconds: float = Field(default=60, gt=1)
-    """A worker that is silent for this long has lost its work item to another."""
-    max_attempts: int = Field(default=3, ge=1)
 
 
 class CommitmentSettings(Section):

@@ -102,11 +102,13 @@ def show(settings: Settings, name: str, version: str | None, *, as_json: bool) -
         card = services.catalog.catalog.get(name, version)
         stopped = services.catalog.why_stopped(name)
         decisions = services.decisions.history(name)
+        rules = services.rules().of(name)
     if as_json:
         history = [_decision_row(each) for each in decisions]
-        print_json({"card": card.model_dump(mode="json"), "stopped": stopped, "decisions": history})
+        shown = {"card": card.model_dump(mode="json"), "stopped": stopped, "decisions": history}
+        print_json(shown | {"rules": [rule.model_dump(mode="json") for rule in rules]})
         return
-    for label, value in _facts(card, stopped):
+    for label, value in [*_facts(card, stopped), *(("rule", str(rule)) for rule in rules)]:
         out.print(f"[bold]{label}[/bold]", end=" ")
         out.print(value, markup=False, soft_wrap=True)
     if decisions:

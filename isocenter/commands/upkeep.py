@@ -180,11 +180,15 @@ def _broker(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
+    from isocenter.model_rules import ModelRules  # noqa: PLC0415 - few commands need the work list
     from isocenter.services import catalog_for  # noqa: PLC0415
 
     catalog = catalog_for(settings)
     if broken := catalog.broken():
         raise SettingsError("; ".join(f"{each.folder}: {each.reason}" for each in broken))
+    names = {card.name for card in (*catalog.versions(), *catalog.external())}
+    if unknown := ModelRules(settings.inference.rules).unknown(names):
+        raise SettingsError(f"inference.rules: no model is called {', '.join(unknown)}")
     return ", ".join(f"{card.name} {card.version}" for card in catalog.cards()) or "none"
 
 

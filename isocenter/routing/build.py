@@ -2,7 +2,6 @@
 
 import threading
 from base64 import b64encode
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from isocenter.routing.prefetcher import Prefetcher, PrefetchTerms
 from isocenter.routing.priors import Wanted
 from isocenter.routing.router import Router
 from isocenter.routing.rules import Identity, PrefetchRule, Rule, addresses_of
-from isocenter.routing.settings import DestinationSettings, PrefetchSettings, RouteSettings
+from isocenter.routing.settings import DestinationSettings, PrefetchSettings, RouteSettings, matched
 from isocenter.routing.stow import StowSender
 from isocenter.services import Services
 
@@ -74,13 +73,6 @@ def prefetch_rule_of(prefetch: PrefetchSettings) -> PrefetchRule:
     """A rule of the settings."""
     rule = Rule(prefetch.name, frozenset({"stored"}), prefetch.source, matched(prefetch.match), ())
     return PrefetchRule(rule, Identity(aet=prefetch.peer))
-
-
-def matched(match: Mapping[str, tuple[str, ...] | str]) -> dict[str, tuple[str, ...]]:
-    """Patterns by keyword."""
-    return {
-        keyword: (patterns,) if isinstance(patterns, str) else patterns for keyword, patterns in match.items()
-    }
 
 
 def prefetcher_for(

@@ -42,12 +42,12 @@ class Rule:
             event.sop is not None
             and event.kind in {"instance.stored", "instance.replaced"}
             and _WHENS.get(event.origin.protocol) in self.whens
-            and (not self.sources or _any(self.sources, [event.origin.peer]))
+            and (not self.sources or fits(self.sources, [event.origin.peer]))
         )
 
     def matches(self, header: Attributes) -> bool:
         """The instance is what the rule asks for; `header` as of `Archive.headers`."""
-        return all(_any(patterns, _texts(header, keyword)) for keyword, patterns in self.match.items())
+        return meets(self.match, header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,13 @@ def addresses_of(host: str) -> frozenset[str]:
         return frozenset({host})
 
 
-def _any(patterns: Sequence[str], found: Sequence[str]) -> bool:
+def meets(match: Mapping[str, Sequence[str]], header: Attributes) -> bool:
+    """Of each keyword in `match` one pattern fits one value of the header (as of `Archive.headers`)."""
+    return all(fits(patterns, _texts(header, keyword)) for keyword, patterns in match.items())
+
+
+def fits(patterns: Sequence[str], found: Sequence[str]) -> bool:
+    """One of the patterns, with * and ?, fits one of the texts; case is ignored."""
     return any(_compiled(pattern).fullmatch(text) for pattern in patterns for text in found)
 
 

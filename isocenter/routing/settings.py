@@ -1,7 +1,7 @@
 """The settings of sending: sections [[destinations]], [[routes]] and [routing]."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -27,7 +27,15 @@ def _keywords(match: dict[str, tuple[str, ...] | str]) -> dict[str, tuple[str, .
     return match
 
 
+def _are_hours(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        if not _HOURS.fullmatch(each):
+            raise ValueError(f"{each!r} is not of the form HH:MM-HH:MM")
+    return value
+
+
 Match = Annotated[dict[str, tuple[Pattern, ...] | Pattern], AfterValidator(_keywords)]
+Hours = Annotated[tuple[str, ...], AfterValidator(_are_hours)]
 
 
 class DestinationSettings(Section):
@@ -53,7 +61,7 @@ class DestinationSettings(Section):
     parallel: int = Field(default=1, ge=1, le=16)
     """Associations or requests at a time."""
     max_megabytes_per_second: float | None = Field(default=None, gt=0)
-    hours: tuple[str, ...] = ()
+    hours: Hours = ()
     """When it may be sent to, local time, e.g. `19:00-06:30`; empty: always."""
     timeout_seconds: float = Field(default=60, gt=0)
     """How long it may take for each answer."""
@@ -70,14 +78,6 @@ class DestinationSettings(Section):
         if value and not _URL.fullmatch(value):
             raise ValueError("is not an http:// or https:// URL")
         return value.rstrip("/")
-
-    @field_validator("hours")
-    @classmethod
-    def _are_hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            if not _HOURS.fullmatch(each):
-                raise ValueError(f"{each!r} is not of the form HH:MM-HH:MM")
-        return value
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:
@@ -97,9 +97,21 @@ class DestinationSettings(Section):
     @property
     def windows(self) -> tuple[Window, ...]:
         """`hours`, read."""
-        found = (_HOURS.fullmatch(each) for each in self.hours)
-        numbers = ([int(each) for each in match.groups()] for match in found if match)
-        return tuple(Window(time(a, b), time(c, d)) for a, b, c, d in numbers)
+        return windows_of(self.hours)
+
+
+def windows_of(hours: Hours) -> tuple[Window, ...]:
+    """Times of day, read."""
+    found = (_HOURS.fullmatch(each) for each in hours)
+    numbers = ([int(each) for each in match.groups()] for match in found if match)
+    return tuple(Window(time(a, b), time(c, d)) for a, b, c, d in numbers)
+
+
+def matched(match: Mapping[str, tuple[str, ...] | str]) -> dict[str, tuple[str, ...]]:
+    """Patterns by keyword."""
+    return {
+        keyword: (patterns,) if isinstance(patterns, str) else patterns for keyword, patterns in match.items()
+    }
 
 
 class RouteSettings(Section):

@@ -1,7 +1,8 @@
 """Times of day."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,16 @@ class Window:
         if self.start < self.end:
             return self.start <= now < self.end
         return now >= self.start or now < self.end
+
+    def opens(self, moment: datetime) -> datetime:
+        """The next time after `moment` at which it begins."""
+        local = moment.astimezone()
+        begin = local.replace(hour=self.start.hour, minute=self.start.minute, second=0, microsecond=0)
+        return begin if begin > local else begin + timedelta(days=1)
+
+
+def opening(windows: Sequence[Window], moment: datetime) -> datetime:
+    """`moment`, when it is in one of the windows or there are none; otherwise when the next one begins."""
+    if not windows or any(window.contains(moment) for window in windows):
+        return moment
+    return min(window.opens(moment) for window in windows)
