@@ -186,7 +186,7 @@ def _models(settings: Settings) -> str:
     catalog = catalog_for(settings)
     if broken := catalog.broken():
         raise SettingsError("; ".join(f"{each.folder}: {each.reason}" for each in broken))
-    names = {card.name for card in (*catalog.versions(), *catalog.external())}
+    names = {card.name for card in catalog.versions()} | {card.name for card in catalog.external()}
     if unknown := ModelRules(settings.inference.rules).unknown(names):
         raise SettingsError(f"inference.rules: no model is called {', '.join(unknown)}")
     return ", ".join(f"{card.name} {card.version}" for card in catalog.cards()) or "none"
