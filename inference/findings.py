@@ -17,6 +17,11 @@ class Code:
     scheme: str
     meaning: str
 
+    @property
+    def names_certainty(self) -> bool:
+        """A score of this name is a certainty: between 0 and 1 in a finding, in percent in a report."""
+        return (self.value, self.scheme) in {("111012", "DCM"), ("122157", "DCM")}
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFrame:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from inference.governance import Standing
+from inference.governance import Decisions, GovernedModels, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,16 @@ class _Decisions(Protocol):
     def record(
         self, model: str, standing: Standing, *, by: str, version: str | None = None, reason: str = ""
     ) -> object: ...
+
+
+def floors_of(models: GovernedModels, decisions: Decisions) -> list[Floor]:
+    """What the cards of the models that run say of their quality, since it was decided that they run."""
+    decided = {name: decision.at for name, decision in decisions.latest().items()}
+    return [
+        Floor(card.name, card.version, card.quality.floor, card.quality.min_count, decided.get(card.name))
+        for card in models.cards()
+        if card.quality is not None
+    ]
 
 
 def pause_below(floors: Sequence[Floor], figures: _Figures, decisions: _Decisions) -> list[str]:

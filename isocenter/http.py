@@ -88,7 +88,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
     app.include_router(overlay_router(services.archive))
     identify = Identify(settings.web.user_header)
-    app.include_router(reviews_router(services.reviews, services.signing(), identify), prefix="/api")
+    app.include_router(reviews_router(services.reviews, services.signing, identify), prefix="/api")
     models = models_router(
         lambda: model_cards(services.catalog),
         deciding(services.catalog, services.decisions),

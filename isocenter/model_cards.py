@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from inference.governance import Decisions, GovernedModels, Standing
+from inference.governance import GovernedModels, Standing
 from inference.governance_sql import SqlDecisions
-from inference.quality import Floor
 from models.card import Card
 from models.schema.outputs import BoxesOutput, PointsOutput, ScoresOutput
 from webui.api.models import Decide, ModelCard
@@ -26,16 +25,6 @@ def deciding(models: GovernedModels, decisions: SqlDecisions) -> Decide:
         decisions.record(name, standing, by=by, version=chosen.version if chosen else None, reason=reason)
 
     return decide
-
-
-def floors_of(models: GovernedModels, decisions: Decisions) -> list[Floor]:
-    """What the cards of the models that run say of their quality, since it was decided that they run."""
-    decided = {name: decision.at for name, decision in decisions.latest().items()}
-    return [
-        Floor(card.name, card.version, card.quality.floor, card.quality.min_count, decided.get(card.name))
-        for card in models.cards()
-        if card.quality is not None
-    ]
 
 
 def _shown(card: Card, stopped: str | None) -> ModelCard:

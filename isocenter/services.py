@@ -13,7 +13,7 @@ from inference.governance import GovernedModels
 from inference.governance_sql import SqlDecisions
 from inference.orders import Orders
 from inference.overview_sql import SqlOverview
-from inference.quality import pause_below
+from inference.quality import floors_of, pause_below
 from inference.quality_sql import SqlQuality
 from inference.reviewing import Reviews
 from inference.reviews_sql import SqlReviews
@@ -32,8 +32,6 @@ from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
-from storage.blobs.s3 import S3Blobs
-from storage.blobs.s3_client import s3_client
 from storage.deletions import expire
 from storage.ports import Blobs
 from storage.spool import Spool
@@ -120,7 +118,6 @@ class Services:
         """
         from inference.following import ReportFollower  # noqa: PLC0415 - as in `signing`
         from inference.outside_reviews import OutsideReviews  # noqa: PLC0415
-        from isocenter.model_cards import floors_of  # noqa: PLC0415
 
         expire(self.blobs, self.index)
         self.steps.reports.prune(datetime.now(UTC))
@@ -176,6 +173,9 @@ def blobs_for(settings: Settings) -> Blobs:
     s3 = settings.storage.s3
     if settings.storage.blobs == "disk" or s3 is None:
         return DiskBlobs(settings.objects_dir)
+    from storage.blobs.s3 import S3Blobs  # noqa: PLC0415 - a quarter of a second to import, for S3 alone
+    from storage.blobs.s3_client import s3_client  # noqa: PLC0415
+
     secret = s3.secret_key.get_secret_value()
     return S3Blobs(s3_client(s3.endpoint, s3.access_key, secret, region=s3.region, tls=s3.tls), s3.bucket)
 

@@ -5,12 +5,13 @@ when a worker is free: what became urgent meanwhile goes first, however many mes
 """
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 
 from celery import Celery
 from celery.platforms import SecurityWarning
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutting_down
 from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def celery_app(broker_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
         worker_redirect_stdouts=False,
+        worker_timer_precision=0.2,  # a worker that stops waits for its timer
     )
     return app
 
@@ -74,13 +76,25 @@ def run_worker(
     """
 
     @app.task(name=RUN)  # type: ignore[untyped-decorator]
-    def run_next(_: str) -> None:
-        run()
+    def run_next(resource: str) -> None:
+        if resource:
+            run()
 
     def ready(**_: object) -> None:
         on_ready()
 
+    def wake() -> None:
+        # A worker without messages looks every two seconds whether it shall stop, and then once more.
+        for _ in range(2):
+            app.send_task(RUN, args=[""], queue=queue_of(resources[0]), retry=False)
+
+    def stopping(**_: object) -> None:
+        # In a thread: the signal may have come while this one holds the queue's lock.
+        threading.Thread(target=wake, name="wake", daemon=True).start()
+
     worker_ready.connect(ready, weak=False)
+    if app.conf.broker_url.startswith("memory:"):
+        worker_shutting_down.connect(stopping, weak=False)
     # It warns of pickled messages, which this application does not take.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # "no hostname": memory:// has none

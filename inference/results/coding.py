@@ -19,8 +19,6 @@ NOT_FOR_PRESENTATION = Code("111152", "DCM", "Not for Presentation: Rendering de
 
 PERCENT = Code("%", "UCUM", "percent")
 SCORE_UNIT = Code("{score}", "UCUM", "score")
-# Scores under these names are certainties: between 0 and 1 in a finding, in percent in a report.
-CERTAINTIES = frozenset({("111012", "DCM"), ("122157", "DCM")})
 
 # CID 100; what is not named here is an imaging procedure.
 PROCEDURES: Mapping[str, Code] = {

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from inference.findings import Measurement, Score
 from inference.records import FindingRecord, ImageReference, Region
-from inference.results.coding import CERTAINTIES, COMMENT, PERCENT, PRESENCES, SCORE_UNIT, concept
+from inference.results.coding import COMMENT, PERCENT, PRESENCES, SCORE_UNIT, concept
 from inference.results.context import SEGMENTATION_STORAGE
 
 FLAG = "Caution: "
@@ -109,7 +109,7 @@ def _number(measurement: Measurement) -> hd.sr.Measurement:
 
 def _score(score: Score) -> hd.sr.Measurement:
     """A certainty in percent (PS3.16 CID 6147 names no unit for others): any other score as a bare number."""
-    if (score.concept.value, score.concept.scheme) in CERTAINTIES:
+    if score.concept.names_certainty:
         percent = float(f"{score.value * 100:.10g}")
         return hd.sr.Measurement(concept(score.concept), percent, concept(PERCENT))
     return hd.sr.Measurement(concept(score.concept), score.value, concept(SCORE_UNIT))

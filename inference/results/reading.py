@@ -7,7 +7,6 @@ from pydicom import Dataset
 from inference.findings import Code, Measurement, Presence, Score
 from inference.records import FindingRecord, ImageReference, Region, SegmentReference
 from inference.results.coding import (
-    CERTAINTIES,
     NOT_FOR_PRESENTATION,
     PRESENCES,
     RENDERING_INTENT,
@@ -199,7 +198,7 @@ def _is_score(item: Dataset) -> bool:
     if item.ValueType != "NUM":
         return False
     name = _name(item)
-    return (name.value, name.scheme) in CERTAINTIES or _unit(item) == SCORE_UNIT
+    return name.names_certainty or _unit(item) == SCORE_UNIT
 
 
 def _is_measurement(item: Dataset) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 from inference.acknowledgements_sql import Acknowledgement
 from inference.findings import Code, Measurement
 from inference.records import FindingRecord, Region
-from inference.results.coding import CERTAINTIES
 from inference.reviewing import DraftReport, ReviewedFinding, ReviewedStudy
 from inference.reviews import Correction, Review, Verdict
 
@@ -124,8 +123,7 @@ def _site(record: FindingRecord) -> str | None:
 
 
 def _is_certainty(record: FindingRecord) -> bool:
-    score = record.score
-    return score is not None and (score.concept.value, score.concept.scheme) in CERTAINTIES
+    return record.score is not None and record.score.concept.names_certainty
 
 
 def _score(record: FindingRecord) -> float | None:

@@ -1,29 +1,32 @@
 """Findings and their reviews: read, judge, take back, add."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from inference.findings import Code
 from inference.reviewing import ReviewedStudy, Reviews
 from inference.reviews import Verdict
-from inference.signing import Signing
 from webui.api.answers import acknowledgement_json, finding_json, history_json, review_json, study_json
 from webui.api.bodies import AcknowledgementBody, FindingBody, ReviewBody, SignBody, UndoBody
 from webui.api.documented import problems
 from webui.api.json_route import JsonRoute
 from webui.api.reviewer import Identify, ReviewerBody
 
+if TYPE_CHECKING:
+    from inference.signing import Signing
+
 Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the review")]
 
 
-def reviews_router(reviews: Reviews, signing: Signing, identify: Identify) -> APIRouter:
+def reviews_router(reviews: Reviews, signing: Callable[[], "Signing"], identify: Identify) -> APIRouter:
     """The routes under `/studies/{study}`.
 
     Args:
         reviews: what reads and takes reviews.
-        signing: what writes verified reports.
+        signing: gives what writes verified reports, when one is wanted.
         identify: who the reviewer is.
     """
     router = APIRouter(tags=["reviews"], route_class=JsonRoute)
@@ -119,7 +122,7 @@ def reviews_router(reviews: Reviews, signing: Signing, identify: Identify) -> AP
     )
     def sign(study: Uid, body: SignBody, request: Request) -> dict[str, str]:
         reviewer = identify.reviewer(request, body.reviewer)
-        report = signing.sign(study, reviewer, leave=body.unreviewed == "leave")
+        report = signing().sign(study, reviewer, leave=body.unreviewed == "leave")
         return {"sr_uid": report.sr, "series_uid": report.series}
 
     return router
