@@ -209,6 +209,19 @@ def normalized_rsp(
     )
 
 
+def n_create_rq(message_id: int, sop_class: str, sop: str) -> bytes:
+    """PS3.7 Table 10.3-9; a data set with the attributes follows."""
+    return _encode(
+        {
+            AFFECTED_SOP_CLASS_UID: _uid(sop_class),
+            COMMAND_FIELD: _us(N_CREATE_RQ),
+            MESSAGE_ID: _us(message_id),
+            COMMAND_DATA_SET_TYPE: _us(_DATA_SET),
+            AFFECTED_SOP_INSTANCE_UID: _uid(sop),
+        }
+    )
+
+
 def n_event_report_rq(message_id: int, sop_class: str, sop: str, event_type: int) -> bytes:
     """PS3.7 Table 10.3-1; a data set with the Event Information follows."""
     return _encode(

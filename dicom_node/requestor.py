@@ -156,6 +156,15 @@ class Requestor:
         request = command.n_event_report_rq(self._next_id(), sop_class or proposal[0], sop, event_type)
         return self._ask(self._accepted[proposal], request, [information])
 
+    def create(self, proposal: Proposal, sop: str, attributes: bytes) -> Answer:
+        """N-CREATE (PS3.7 10.1.5) of the instance `sop`; arguments as of `store`.
+
+        Raises:
+            AssociationFailed: it is not known whether it was created.
+        """
+        request = command.n_create_rq(self._next_id(), proposal[0], sop)
+        return self._ask(self._accepted[proposal], request, [attributes])
+
     def release(self) -> None:
         """Take leave of the peer (PS3.8 9.3.6) and close the connection."""
         with self._socket, suppress(OSError, AssociationFailed):

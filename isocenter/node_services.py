@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from dicom_node.availability import AvailabilityNotices
 from dicom_node.commitment import StorageCommitment
 from dicom_node.commitment_reports import CommitmentReports
 from dicom_node.destinations import Destinations
@@ -31,6 +32,7 @@ def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
         ),
         UpsService(services.steps),
         PerformedSteps(services.performed),
+        AvailabilityNotices(services.availability),
     )
 
 

@@ -26,7 +26,7 @@ from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.model_rules import ModelRules
 from isocenter.part import ended_after
-from isocenter.routing.prefetch_sql import SqlPrefetches
+from isocenter.routing.errands_sql import SqlErrands
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.settings import Settings, SettingsError
 from models.catalog import PACKAGED, Catalog
@@ -35,6 +35,7 @@ from storage.blobs.disk import DiskBlobs
 from storage.deletions import expire
 from storage.ports import Blobs
 from storage.spool import Spool
+from storage.sql.availability import SqlAvailability
 from storage.sql.commitments import SqlCommitments
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
@@ -50,6 +51,8 @@ DICOMWEB = "/dicom-web"
 """Path of the DICOMweb root."""
 
 
+_NOTICES_KEPT = timedelta(days=90)
+"""What others said they have is listed so long."""
 FOLLOWED_AT_ONCE = 20
 """So many batches of events are read before other work has its turn again."""
 
@@ -77,7 +80,9 @@ class Services:
     shadow: SqlShadow
     worklist: SqlWorklist
     shipments: SqlShipments
-    prefetches: SqlPrefetches
+    prefetches: SqlErrands
+    notices: SqlErrands
+    availability: SqlAvailability
     performed: SqlPerformedSteps
 
     def orders(self) -> Orders:
@@ -121,6 +126,7 @@ class Services:
 
         expire(self.blobs, self.index)
         self.steps.reports.prune(datetime.now(UTC))
+        self.availability.forget(datetime.now(UTC) - _NOTICES_KEPT)
         followers = (
             OutsideReviews(self.archive, self.work.arrivals, self.findings, self.history),
             ReportFollower(self.archive, self.work, self.quality),
@@ -243,7 +249,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 shadow=SqlShadow(engine),
                 worklist=SqlWorklist(engine),
                 shipments=SqlShipments(engine),
-                prefetches=SqlPrefetches(engine),
+                prefetches=SqlErrands(engine, "prefetch"),
+                notices=SqlErrands(engine, "notice"),
+                availability=SqlAvailability(engine),
                 performed=SqlPerformedSteps(engine),
             )
     finally:

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from isocenter.inference_settings import InferenceSettings
 from isocenter.node_settings import NodeSettings
 from isocenter.routing.settings import (
+    AvailabilitySettings,
     DestinationSettings,
     PrefetchSettings,
     RouteSettings,
@@ -140,6 +141,7 @@ class Settings(Section):
     destinations: tuple[DestinationSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
     prefetch: tuple[PrefetchSettings, ...] = ()
+    availability: tuple[AvailabilitySettings, ...] = ()
     routing: RoutingSettings = RoutingSettings()
 
     @model_validator(mode="after")
@@ -157,7 +159,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Self:
         peers = {peer.aet for peer in self.node.peers if peer.host}
-        check_routing(self.destinations, self.routes, self.prefetch, peers)
+        check_routing(self.destinations, self.routes, self.prefetch, self.availability, peers)
         return self
 
     @property

@@ -17,7 +17,8 @@ def keys(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
             t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)
         ]
         section = next((t for t in inner if issubclass(t, BaseModel)), None)
-        if section and name not in {"peers", "users", "destinations", "routes", "prefetch", "rules"}:
+        tables = {"peers", "users", "destinations", "routes", "prefetch", "availability", "rules"}
+        if section and name not in tables:
             found |= keys(section, f"{prefix}{name}.")
         else:
             found[prefix + name] = field.default

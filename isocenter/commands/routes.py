@@ -12,7 +12,7 @@ from isocenter.settings import Settings
 _STATES = ("waiting", "parked", "sent", "dropped")
 _FIGURES = ("destination", "to", "waiting", "oldest", "parked", "sent", "failed", "last_reason")
 _SHIPMENT = ("id", "destination", "study", "state", "sent", "total", "attempts", "due_at", "reason")
-_PREFETCH = ("rule", "study", "state", "fetched", "attempts", "due_at", "reason")
+_ERRAND = ("rule", "study", "state", "done", "attempts", "due_at", "reason")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 _numbers = click.argument("numbers", nargs=-1, type=click.IntRange(1))
 _parked = click.option("--parked", is_flag=True, help="All that are parked.")
@@ -104,18 +104,62 @@ def _change(settings: Settings, numbers: tuple[int, ...], verb: str, *, parked: 
             out.print(f"{number} {found.state}: study {found.study} to {found.destination}", markup=False)
 
 
+_limit = click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+
+
 @routes.command()
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@_limit
 @with_settings()
 @_json
 def prefetches(settings: Settings, limit: int, *, as_json: bool) -> None:
     """List of which studies priors are, or were, fetched, the latest first."""
+    _list_errands(settings, "prefetches", limit, as_json=as_json)
+
+
+@routes.command()
+@_limit
+@with_settings()
+@_json
+def notices(settings: Settings, limit: int, *, as_json: bool) -> None:
+    """List of which studies peers are, or were, told that they are here, the latest first."""
+    _list_errands(settings, "notices", limit, as_json=as_json)
+
+
+def _list_errands(settings: Settings, queue: str, limit: int, *, as_json: bool) -> None:
     from isocenter.services import open_services  # noqa: PLC0415
 
     with open_services(settings) as services:
-        found = services.prefetches.listed(["waiting", "parked", "done"], limit)
-    rows = [{name: getattr(each, name) for name in _PREFETCH} for each in found]
+        found = getattr(services, queue).listed(["waiting", "parked", "done"], limit)
+    rows = [{name: getattr(each, name) for name in _ERRAND} for each in found]
     if as_json:
         print_json(rows)
     else:
-        print_table(_PREFETCH, [tuple(row.values()) for row in rows])
+        print_table(_ERRAND, [tuple(row.values()) for row in rows])
+
+
+@routes.command()
+@click.option("--study", help="Study Instance UID: only of that study.")
+@_limit
+@with_settings()
+@_json
+def elsewhere(settings: Settings, study: str | None, limit: int, *, as_json: bool) -> None:
+    """List what other archives have told us that they have, the latest first."""
+    from isocenter.services import open_services  # noqa: PLC0415
+
+    with open_services(settings) as services:
+        found = services.availability.listed(study, limit)
+    rows = [
+        {
+            "received_at": each.received_at.isoformat(timespec="seconds"),
+            "peer": each.peer,
+            "study": each.study,
+            "instances": len(each.instances()),
+            "availability": ", ".join(sorted({availability for _, availability, _ in each.instances()})),
+            "retrieve_from": ", ".join(sorted({aet for _, _, aet in each.instances()})),
+        }
+        for each in found
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(tuple(rows[0]) if rows else ("peer", "study"), [tuple(row.values()) for row in rows])

@@ -21,7 +21,7 @@ _supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop
 
 def parts_of(settings: Settings) -> tuple[str, ...]:
     """The processes of one machine; with `memory://` the worker plans its own work."""
-    router = ("router",) if settings.destinations or settings.prefetch else ()
+    router = ("router",) if settings.destinations or settings.prefetch or settings.availability else ()
     if not settings.inference.enabled:
         return ("node", "web", *router)
     planner = () if in_process(settings) else ("scheduler",)

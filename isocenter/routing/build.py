@@ -8,18 +8,27 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from dicom_node.availability import announce
 from dicom_node.deliver import Deliveries
 from dicom_node.destinations import Destinations
 from dicom_node.peers import Peer
 from isocenter.dimse import credentials_of, peers_of
+from isocenter.routing.announcer import Announcer
 from isocenter.routing.carrier import Carrier, Terms
 from isocenter.routing.dimse import DimseSender
+from isocenter.routing.errands import Errands, ErrandTerms
 from isocenter.routing.planner import Planner
 from isocenter.routing.prefetcher import Prefetcher, PrefetchTerms
 from isocenter.routing.priors import Wanted
 from isocenter.routing.router import Router
-from isocenter.routing.rules import Identity, PrefetchRule, Rule, addresses_of
-from isocenter.routing.settings import DestinationSettings, PrefetchSettings, RouteSettings, matched
+from isocenter.routing.rules import Identity, NoticeRule, PrefetchRule, Rule, addresses_of
+from isocenter.routing.settings import (
+    AvailabilitySettings,
+    DestinationSettings,
+    PrefetchSettings,
+    RouteSettings,
+    matched,
+)
 from isocenter.routing.stow import StowSender
 from isocenter.services import Services
 
@@ -42,12 +51,17 @@ def router_for(services: Services, stopped: threading.Event, *, first_pause: flo
         carrier_for(each, services, stopped, lease=lease, first_pause=first_pause)
         for each in settings.destinations
     ]
-    prefetchers = [
-        prefetcher_for(each, services, lease=lease, first_pause=first_pause) for each in settings.prefetch
-    ]
-    queues = (services.shipments, services.prefetches)
+    lease = max(lease, timedelta(seconds=_LEASE_OF_A_STUDY))
+    errands = []
+    for prefetch in settings.prefetch:
+        terms = ErrandTerms(prefetch.name, prefetch.max_attempts, lease, first_pause)
+        errands.append(Errands(terms, prefetcher_for(prefetch, services), services.prefetches))
+    for told in settings.availability:
+        terms = ErrandTerms(told.name, told.max_attempts, lease, first_pause)
+        errands.append(Errands(terms, announcer_for(told, services), services.notices))
+    queues = (services.shipments, services.prefetches, services.notices)
     keep = timedelta(days=settings.routing.keep_days)
-    return Router(planner, carriers, prefetchers, queues, stopped, keep=keep)
+    return Router(planner, carriers, errands, queues, stopped, keep=keep)
 
 
 def planner_for(services: Services) -> Planner:
@@ -59,6 +73,7 @@ def planner_for(services: Services) -> Planner:
         [rule_of(each) for each in settings.routes],
         {each.name: identity_of(each) for each in settings.destinations},
         prefetches=[prefetch_rule_of(each) for each in settings.prefetch],
+        notices=[NoticeRule(each.name, frozenset(each.when), each.source) for each in settings.availability],
         settle=timedelta(seconds=settings.routing.settle_seconds),
     )
 
@@ -75,9 +90,7 @@ def prefetch_rule_of(prefetch: PrefetchSettings) -> PrefetchRule:
     return PrefetchRule(rule, Identity(aet=prefetch.peer))
 
 
-def prefetcher_for(
-    prefetch: PrefetchSettings, services: Services, *, lease: timedelta, first_pause: float
-) -> Prefetcher:
+def prefetcher_for(prefetch: PrefetchSettings, services: Services) -> Prefetcher:
     """What fetches priors by one rule."""
     node = services.settings.node
     destinations, peer = _peer(prefetch.peer, services)
@@ -88,15 +101,23 @@ def prefetcher_for(
         prefetch.max_studies,
     )
     move_to = node.aet if prefetch.by == "move" else ""
-    terms = PrefetchTerms(prefetch.name, wanted, move_to, prefetch.pause_seconds, prefetch.max_attempts)
+    terms = PrefetchTerms(prefetch.name, wanted, move_to, prefetch.pause_seconds)
     return Prefetcher(
         terms,
         lambda: destinations.remote(peer, prefetch.timeout_seconds),
         services.archive,
         services.spool,
-        services.prefetches,
-        lease=max(lease, timedelta(seconds=_LEASE_OF_A_STUDY)),
-        first_pause=first_pause,
+    )
+
+
+def announcer_for(told: AvailabilitySettings, services: Services) -> Announcer:
+    """What tells a peer what is here."""
+    destinations, peer = _peer(told.peer, services)
+    return Announcer(
+        services.archive,
+        services.performed,
+        services.settings.node.aet,
+        lambda notifications: announce(destinations, peer, notifications, told.timeout_seconds),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from isocenter.routing.queue_sql import SqlShipments
-from isocenter.routing.rules import Identity, PrefetchRule, Rule
+from isocenter.routing.rules import Identity, NoticeRule, PrefetchRule, Rule
 from isocenter.routing.shipments import Chosen, Wish
 from storage.archive import Archive
 from storage.errors import UnknownInstance
@@ -28,6 +28,7 @@ class Planner:
         identities: Mapping[str, Identity],
         *,
         prefetches: Sequence[PrefetchRule] = (),
+        notices: Sequence[NoticeRule] = (),
         settle: timedelta,
     ) -> None:
         """Take what is needed.
@@ -38,6 +39,7 @@ class Planner:
             rules: that choose.
             identities: of the destinations, by name: nothing is sent back to where it came from.
             prefetches: rules of which priors to fetch.
+            notices: rules of what to tell peers.
             settle: how long a new shipment waits for more of its study.
         """
         self._archive = archive
@@ -45,6 +47,7 @@ class Planner:
         self._rules = rules
         self._identities = identities
         self._prefetches = prefetches
+        self._notices = notices
         self._settle = settle
 
     def begin(self) -> None:
@@ -63,6 +66,9 @@ class Planner:
         return len(events) == _EVENTS_AT_ONCE
 
     def _chosen(self, event: Event) -> Iterator[Chosen | Wish]:
+        for notice in self._notices:
+            if notice.is_about(event):
+                yield Wish("notice", notice.name, event.study, again=True)
         rules = [rule for rule in self._rules if rule.is_about(event)]
         prefetches = [each for each in self._prefetches if each.is_about(event)]
         if event.sop is None or not (rules or prefetches):
@@ -74,7 +80,7 @@ class Planner:
             return  # deleted since
         for each in prefetches:
             if each.rule.matches(header):
-                yield Wish(each.rule.name, event.study)
+                yield Wish("prefetch", each.rule.name, event.study)
         by_destination = {name: rule.name for rule in rules if rule.matches(header) for name in rule.to}
         for name, rule in by_destination.items():
             if self._identities[name].brought(event.origin):

@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +13,6 @@ from tempfile import TemporaryDirectory
 from dicom_node import scu
 from dicom_node.requestor import AssociationFailed
 from dicom_node.scu import Remote, Retrieved
-from isocenter.routing.backoff import BackOff
-from isocenter.routing.prefetch_sql import Prefetch, SqlPrefetches
 from isocenter.routing.priors import PATIENT_ID, STUDY_UID, Wanted, candidates, shows_same_part
 from storage.archive import Archive
 from storage.errors import UnknownInstance
@@ -24,7 +22,6 @@ from storage.spool import Spool
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.5
 _MOST_ANSWERS = 1000
 _CHUNK = 1 << 20
 _STUDY_KEYS = ("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "IssuerOfPatientID")
@@ -40,22 +37,13 @@ class PrefetchTerms:
     """AE title that the archive sends to (C-MOVE); empty: it is asked to send on our association (C-GET)."""
     pause: float
     """Seconds between two studies."""
-    max_attempts: int
 
 
 class Prefetcher:
-    """Works off the prefetches of one rule."""
+    """Fetches priors by one rule: a `Runner`."""
 
     def __init__(
-        self,
-        terms: PrefetchTerms,
-        remote: Callable[[], Remote],
-        archive: Archive,
-        spool: Spool,
-        queue: SqlPrefetches,
-        *,
-        lease: timedelta,
-        first_pause: float = 5,
+        self, terms: PrefetchTerms, remote: Callable[[], Remote], archive: Archive, spool: Spool
     ) -> None:
         """Take what is needed.
 
@@ -64,48 +52,16 @@ class Prefetcher:
             remote: the archive that is asked.
             archive: ours.
             spool: where instances wait until they are whole.
-            queue: of what is still to be done.
-            lease: how long a study may take before another router tries.
-            first_pause: seconds after the first failure; it doubles with each that follows.
         """
-        self.terms = terms
+        self._terms = terms
         self._remote = remote
         self._archive = archive
         self._spool = spool
-        self._queue = queue
-        self._lease = lease
-        self._back_off = BackOff(first_pause)
 
-    def run(self, stopped: threading.Event) -> None:
-        """Fetch until stopped; a database that does not answer delays, and ends nothing."""
-        troubled = False
-        while not stopped.wait(POLL_SECONDS):
-            try:
-                while not stopped.is_set() and not self._back_off.on_break and self._step(stopped):
-                    pass
-                troubled = False
-            except Exception:
-                if not troubled:
-                    log.exception("%s: prefetching failed; it goes on later", self.terms.name)
-                troubled = True
-
-    def _step(self, stopped: threading.Event) -> bool:
-        prefetch = self._queue.take(self.terms.name, _now(), self._lease)
-        if prefetch is None:
-            return False
+    def run(self, study: str, go_on: Callable[[], None], stopped: threading.Event) -> int:
+        """Fetch the priors of a study; how many studies came."""
         try:
-            fetched = self._fetch(prefetch, stopped)
-        except AssociationFailed as error:
-            self._back_off.did_not_answer()
-            self._try_again(prefetch, str(error))
-        else:
-            self._back_off.answered()
-            self._queue.done(prefetch, fetched)
-        return True
-
-    def _fetch(self, prefetch: Prefetch, stopped: threading.Event) -> int:
-        try:
-            first = self._archive.instances(prefetch.study)[0]
+            first = self._archive.instances(study)[0]
             arrived = json.loads(next(self._archive.headers([first])))
         except UnknownInstance:
             return 0  # deleted since
@@ -113,20 +69,20 @@ class Prefetcher:
         if not patient or set(patient) & set("*?\\"):
             return 0  # nobody, or anybody
         fetched = 0
-        for study in self._priors(arrived, patient):
-            self._queue.renew(prefetch, _now() + self._lease)
-            self._retrieve(study)
+        for prior in self._priors(arrived, patient):
+            go_on()
+            self._retrieve(prior)
             fetched += 1
-            if stopped.wait(self.terms.pause):
+            if stopped.wait(self._terms.pause):
                 raise AssociationFailed("stopped before all was fetched")
         return fetched
 
     def _priors(self, arrived: Attributes, patient: str) -> list[str]:
-        remote, wanted = self._remote(), self.terms.wanted
+        remote, wanted = self._remote(), self._terms.wanted
         keys = dict.fromkeys(_STUDY_KEYS, "") | {"PatientID": patient}
         found = list(islice(scu.find(remote, "STUDY", keys), _MOST_ANSWERS))
         chosen = list[str]()
-        for each in candidates(wanted, arrived, found, _now().date()):
+        for each in candidates(wanted, arrived, found, datetime.now(UTC).date()):
             study = text(each, STUDY_UID)
             if len(chosen) == wanted.max_studies:
                 break
@@ -147,8 +103,8 @@ class Prefetcher:
 
     def _retrieve(self, study: str) -> None:
         keys = {"StudyInstanceUID": study}
-        if self.terms.move_to:
-            _check(study, scu.move(self._remote(), "STUDY", keys, self.terms.move_to))
+        if self._terms.move_to:
+            _check(study, scu.move(self._remote(), "STUDY", keys, self._terms.move_to))
             return
         remote = self._remote()
         with TemporaryDirectory(dir=self._spool.folder) as folder:
@@ -165,15 +121,7 @@ class Prefetcher:
                         file.write(chunk)
                 outcome = delivery.ingest(file)
                 if isinstance(outcome, Refused):
-                    log.warning("%s: %s was not stored: %s", self.terms.name, path.stem, outcome.error)
-
-    def _try_again(self, prefetch: Prefetch, reason: str) -> None:
-        attempts = prefetch.attempts + 1
-        park = attempts >= self.terms.max_attempts
-        due_at = _now() + timedelta(seconds=self._back_off.pause(prefetch.attempts))
-        then = "it is parked" if park else f"next try at {due_at:%H:%M:%S}"
-        log.warning("%s: priors of %s: %s; %s", self.terms.name, prefetch.study, reason, then)
-        self._queue.later(prefetch, due_at, reason, park=park)
+                    log.warning("%s: %s was not stored: %s", self._terms.name, path.stem, outcome.error)
 
 
 def _check(study: str, ended: Retrieved) -> None:
@@ -181,7 +129,3 @@ def _check(study: str, ended: Retrieved) -> None:
         raise AssociationFailed(
             f"study {study}: {ended.failed} failed, status 0x{ended.status:04X} {ended.reason}".rstrip()
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from inference.inserting import insert_if_absent
 from inference.tables import trigger_cursors
-from isocenter.routing.prefetch_sql import wish
+from isocenter.routing.errands_sql import wish
 from isocenter.routing.rows_sql import (
     MOST_REASON,
     count,
@@ -78,7 +78,7 @@ class SqlShipments:
                 total = shipments.c.total + added
                 connection.execute(update(shipments).where(shipments.c.id == number).values(total=total))
             for each in {each for each in asked if isinstance(each, Wish)}:
-                wish(connection, each.rule, each.study, now, now + settle)
+                wish(connection, each, now, now + settle)
         return True
 
     def take(self, destination: str, holder: str, now: datetime, lease: timedelta) -> Shipment | None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from isocenter.routing.carrier import Carrier
+from isocenter.routing.errands import Errands
 from isocenter.routing.planner import Planner
-from isocenter.routing.prefetcher import Prefetcher
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Router:
         self,
         planner: Planner,
         carriers: Sequence[Carrier],
-        prefetchers: Sequence[Prefetcher],
+        errands: Sequence[Errands],
         queues: Sequence[_Queue],
         stopped: threading.Event,
         *,
@@ -39,7 +39,7 @@ class Router:
         """Take what is needed; `keep` is how long shipments that were sent are listed."""
         self._planner = planner
         self._carriers = carriers
-        self._prefetchers = prefetchers
+        self._errands = errands
         self._queues = queues
         self._stopped = stopped
         self._keep = keep
@@ -53,7 +53,7 @@ class Router:
         ]
         threads += [
             threading.Thread(target=each.run, args=(self._stopped,), name=each.terms.name)
-            for each in self._prefetchers
+            for each in self._errands
         ]
         for thread in threads:
             thread.start()

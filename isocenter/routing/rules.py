@@ -78,6 +78,23 @@ class PrefetchRule:
         return self.rule.is_about(event) and not self.archive.brought(event.origin)
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeRule:
+    """A rule for which studies a peer is told that they are here."""
+
+    name: str
+    whens: frozenset[When]
+    sources: tuple[str, ...]
+
+    def is_about(self, event: Event) -> bool:
+        """Something came to an end: a delivery, or what a modality does."""
+        if event.kind not in {"delivery.ended", "series.performed"} or not event.study:
+            return False
+        return _WHENS.get(event.origin.protocol) in self.whens and (
+            not self.sources or fits(self.sources, [event.origin.peer])
+        )
+
+
 def addresses_of(host: str) -> frozenset[str]:
     """The network addresses of a host, as far as they can be told now."""
     try:

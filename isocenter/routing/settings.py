@@ -148,6 +148,19 @@ class PrefetchSettings(Section):
     max_attempts: int = Field(default=10, ge=1)
 
 
+class AvailabilitySettings(Section):
+    """A rule: who is told of which studies that they are here (Instance Availability Notification)."""
+
+    name: Name
+    peer: AETitle
+    """AE title of one of [[node.peers]], which has a host."""
+    source: tuple[str, ...] = ()
+    """As of a route."""
+    when: tuple[When, ...] = ("stored", "ai-result", "review-signed")
+    timeout_seconds: float = Field(default=60, gt=0)
+    max_attempts: int = Field(default=10, ge=1)
+
+
 class RoutingSettings(Section):
     """How the queues are worked off."""
 
@@ -163,10 +176,18 @@ def check_routing(
     destinations: Sequence[DestinationSettings],
     routes: Sequence[RouteSettings],
     prefetch: Sequence[PrefetchSettings],
+    availability: Sequence[AvailabilitySettings],
     peers: Collection[str],
 ) -> None:
     """Raise `ValueError` for names that are used twice or lead nowhere; `peers` are those with a host."""
-    for kind, named in (("destinations", destinations), ("routes", routes), ("prefetch", prefetch)):
+    tables: dict[str, Sequence[DestinationSettings | RouteSettings | PrefetchSettings | AvailabilitySettings]]
+    tables = {
+        "destinations": destinations,
+        "routes": routes,
+        "prefetch": prefetch,
+        "availability": availability,
+    }
+    for kind, named in tables.items():
         names = [each.name for each in named]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -177,6 +198,8 @@ def check_routing(
             if name not in known:
                 raise ValueError(f"routes: {route.name}: {name} is none of [[destinations]]")
     asked = [("destinations", each.name, each.peer) for each in destinations if each.peer]
-    for kind, name, peer in [*asked, *(("prefetch", each.name, each.peer) for each in prefetch)]:
+    asked += [("prefetch", each.name, each.peer) for each in prefetch]
+    asked += [("availability", each.name, each.peer) for each in availability]
+    for kind, name, peer in asked:
         if peer not in peers:
             raise ValueError(f"{kind}: {name}: {peer} is none of [[node.peers]] that has a host")

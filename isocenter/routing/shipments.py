@@ -68,7 +68,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The priors of a study are to be fetched."""
+    """An errand for a study: its priors are to be fetched, or a peer is to be told that it is here."""
 
+    kind: Literal["prefetch", "notice"]
     rule: str
     study: str
+    again: bool = False
+    """Also when it was done before."""

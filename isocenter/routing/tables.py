@@ -57,9 +57,11 @@ destination_counts = Table(
     Column("last_reason", Plain, nullable=False, server_default=text("''")),
 )
 
-prefetches = Table(
-    "prefetches",
+# What a rule wants done for a study: priors fetched, a peer told that it is here.
+errands = Table(
+    "errands",
     metadata,
+    Column("kind", Plain, primary_key=True),
     Column("rule", Plain, primary_key=True),
     Column("study_uid", Plain, primary_key=True),
     Column("state", Plain, nullable=False),
@@ -67,7 +69,7 @@ prefetches = Table(
     # When it is tried next; who tries moves it on by his lease.
     Column("due_at", UtcTime, nullable=False),
     _number("attempts"),
-    _number("fetched"),
+    _number("done"),
     Column("reason", Plain, nullable=False, server_default=text("''")),
-    Index("ix_prefetches_due", "rule", "state", "due_at"),
+    Index("ix_errands_due", "kind", "rule", "state", "due_at"),
 )

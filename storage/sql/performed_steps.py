@@ -1,5 +1,6 @@
 """Performed procedure steps: what modalities report, and which instances a series should have."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, and_, insert, select, update
@@ -60,6 +61,17 @@ class SqlPerformedSteps:
             if step.state in FINAL:
                 _tell_series(connection, step)
         return True
+
+    def of_series(self, series: Sequence[str]) -> dict[str, str]:
+        """SOP Instance UID of an ended step that lists a series, by the series' UID."""
+        row = performed_series.c
+        found: dict[str, str] = {}
+        with reading(self._engine) as connection:
+            for at in range(0, len(series), _AT_ONCE):
+                here = row.series_uid.in_(series[at : at + _AT_ONCE])
+                query = select(row.series_uid, row.step_uid).where(here).order_by(row.step_uid)
+                found |= {each.series_uid: each.step_uid for each in connection.execute(query)}
+        return found
 
     def missing(self, series: str) -> int | None:
         """How many of the instances that ended steps list are not stored; None when none lists the series."""

@@ -64,3 +64,16 @@ performed_series = Table(
     Column("step_uid", Plain, ForeignKey("performed_steps.sop_uid"), primary_key=True),
     Column("instances", JSON, nullable=False),  # SOP Instance UIDs
 )
+
+# What others told us that they have (PS3.4 R).
+availability_notices = Table(
+    "availability_notices",
+    metadata,
+    Column("sop_uid", Plain, primary_key=True),
+    Column("peer", Plain, nullable=False),
+    Column("study_uid", Plain, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Index("ix_availability_notices_study", "study_uid"),
+    Index("ix_availability_notices_received", "received_at"),
+)

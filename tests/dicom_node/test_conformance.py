@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import UID
 
+from dicom_node.availability import AvailabilityNotices
 from dicom_node.commitment import StorageCommitment
 from dicom_node.contexts import QUERY_CLASSES, STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
 from dicom_node.performed_steps import PerformedSteps
@@ -32,6 +33,7 @@ def test_sop_classes_of_workflow():
         *StorageCommitment.sop_classes.items(),
         *PerformedSteps.sop_classes.items(),
         (MODALITY_WORKLIST, UID(MODALITY_WORKLIST).name),
+        *AvailabilityNotices.sop_classes.items(),
         *sorted((UpsService.sop_classes | OTHER_SOP_CLASSES).items()),
     ]
 

@@ -66,7 +66,7 @@ def test_latest_priors_of_the_patient_come_once(tmp_path, pacs, unused_port, by)
         study = generate_uid()
         store(services, count=2, **(ARRIVED | {"StudyInstanceUID": study}))
         (done,) = wait_until(lambda: services.prefetches.listed(["done"]), bool, 40)
-        assert (done.study, done.fetched) == (study, 2)
+        assert (done.study, done.done) == (study, 2)
         assert studies(services) == wanted | {study}
         assert all(services.archive.contents(each).instances == 3 for each in wanted)
         assert [each.study for each in services.prefetches.listed(["waiting", "done"])] == [study]
