@@ -90,6 +90,15 @@ class SqlReviews:
         with reading(self._engine) as connection:
             return tuple(_review(row) for row in connection.execute(query).mappings())
 
+    def studies(self, since: datetime | None = None) -> list[str]:
+        """Study Instance UIDs of what was reviewed or signed, of this moment or later where one is given."""
+        asked = [select(table.c.study_uid, table.c.at).subquery() for table in (reviews, signed_reports)]
+        queries = [select(each.c.study_uid).distinct() for each in asked]
+        if since is not None:
+            queries = [query.where(each.c.at >= since) for query, each in zip(queries, asked, strict=True)]
+        with reading(self._engine) as connection:
+            return sorted({study for query in queries for study in connection.scalars(query)})
+
     def signed(self, study: str) -> tuple[SignedReport, ...]:
         """The signed reports of a study that were stored, oldest first."""
         row = signed_reports.c

@@ -43,6 +43,7 @@ COMMANDS = {
     "password": "isocenter.commands.password",
     "models": "isocenter.commands.models",
     "work": "isocenter.commands.work",
+    "reviews": "isocenter.commands.reviews",
     "viewer": "isocenter.commands.viewer",
     "explain": "isocenter.commands.replay",
     "replay": "isocenter.commands.replay",
