@@ -7,11 +7,11 @@ from typing import Literal
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
 from pynetdicom.sop_class import Verification
 
+from storage.non_patient import SOP_CLASSES
 from storage.transfer_syntax import TRANSFER_SYNTAXES
 
 # Storage SOP classes of PS3.6 Table A-1 that pynetdicom does not list: retired ones, which old archives
-# still send, and those of DICOS and DICONDE. Classes without a study (hanging protocols, implants, palettes,
-# protocols, inventories; PS3.4 GG) are not offered, because the archive has no place for them.
+# still send, and those of DICOS and DICONDE.
 _FURTHER_SOP_CLASSES = (
     "1.2.840.10008.5.1.1.27",
     "1.2.840.10008.5.1.1.29",
@@ -47,6 +47,8 @@ _FURTHER_SOP_CLASSES = (
 STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     sorted({str(cx.abstract_syntax) for cx in AllStoragePresentationContexts} | {*_FURTHER_SOP_CLASSES})
 )
+NON_PATIENT_SOP_CLASSES: tuple[str, ...] = tuple(sorted(SOP_CLASSES))
+"""Of objects without a study (PS3.4 GG.3)."""
 
 
 def _preference(uid: str) -> tuple[bool, bool, str]:
@@ -119,7 +121,7 @@ def supported_contexts(
         patient_study_only: accept the retired Patient/Study Only information model as well.
         further: SOP classes of other services.
     """
-    storage = sorted({*STORAGE_SOP_CLASSES, *private_sop_classes})
+    storage = sorted({*STORAGE_SOP_CLASSES, *NON_PATIENT_SOP_CLASSES, *private_sop_classes})
     queries = [uid for uid, each in QUERY_CLASSES.items() if patient_study_only or not each.retired]
     return [
         build_context(Verification, list(_VERIFICATION_TRANSFER_SYNTAXES)),

@@ -9,6 +9,7 @@ from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation, U
 from dicom_node import subject
 from dicom_node.contexts import QUERY_CLASSES
 from dicom_node.identity import Claim, Known
+from dicom_node.non_patient import NON_PATIENT_FIND
 from dicom_node.offer import offered, service_of
 from dicom_node.peers import Peer
 from dicom_node.policy import Caller
@@ -89,9 +90,14 @@ def agreed(event: Event) -> dict[str, bytes]:
     """What of SOP Class Extended Negotiation (PS3.7 D.3.3.5) we agree to."""
     told = {}
     for uid, wanted in event.app_info.items():
-        if wanted and (uid in QUERY_CLASSES or service_of(str(uid)) in {"store", "worklist"}):
+        if wanted and (uid in QUERY_CLASSES or _is_worklist(uid) or service_of(str(uid)) == "store"):
             told[str(uid)] = _information(str(uid), wanted)
     return told
+
+
+def _is_worklist(uid: str) -> bool:
+    """Negotiated as worklists are (PS3.4 K.5, and U.5, X.5, BB.5, HH.5)."""
+    return service_of(uid) == "worklist" or uid in NON_PATIENT_FIND
 
 
 def _information(uid: str, wanted: bytes) -> bytes:
@@ -101,7 +107,7 @@ def _information(uid: str, wanted: bytes) -> bytes:
     where asked for; not time zone adjustment, nor the views on enhanced multi-frame images. Retrieval
     (C.5.2.1.1, C.5.3.1.1): relational retrieval. Worklists (K.5.1): fuzzy matching where asked for.
     """
-    if service_of(uid) == "worklist":
+    if _is_worklist(uid):
         known = bytes((1, 1, *(min(each, 1) for each in wanted[FUZZY : FUZZY + 1])))
     elif uid not in QUERY_CLASSES:
         known = _STORAGE_SUPPORT

@@ -7,6 +7,7 @@ from typing import Any
 from pynetdicom.presentation import PresentationContext
 
 from dicom_node.contexts import QUERY_CLASSES, storage_context
+from dicom_node.non_patient import NON_PATIENT_FIND
 from dicom_node.peers import Peer
 
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
@@ -16,6 +17,7 @@ _SERVICES = {
     "1.2.840.10008.1.20.1": "commit",
     "1.2.840.10008.5.1.4.31": "worklist",
     "1.2.840.10008.5.1.4.33": "availability",
+    **dict.fromkeys(NON_PATIENT_FIND, "find"),
 }
 _FAMILIES = {"1.2.840.10008.3.1.2.3.": "mpps", "1.2.840.10008.5.1.4.34.6.": "ups"}
 

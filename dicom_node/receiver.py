@@ -22,6 +22,7 @@ from storage.archive import Archive
 from storage.errors import InvalidInstance, StorageError
 from storage.header import read_header
 from storage.instances import Origin, StoredInstance, checked_uid
+from storage.non_patient import SOP_CLASSES as NON_PATIENT
 from storage.spool import Spool, SpoolFile
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ class Receiver:
         sop = _sop(incoming.head, request.transfer_syntax, file.path)
         if sop and sop != request.sop:
             return Answer(DATA_SET_DOES_NOT_MATCH, f"data set is of instance {sop[:64]}, not as requested")
+        if request.sop_class in NON_PATIENT:
+            self._archive.non_patient.store(file, self._origin)
+            return Answer(SUCCESS)
         if self._delivery is None:
             self._delivery = self._open.enter_context(self._archive.delivery(self._origin))
         return _answer(request, self._delivery.ingest(file).instance)

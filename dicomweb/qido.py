@@ -1,5 +1,6 @@
 """QIDO-RS (PS3.18 10.6): search for studies, series and instances."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ _MATCHING = {
     "CS": "One or several codes, separated by commas; wild cards * and ? are taken",
 }
 _TEXT = "Text; wild cards * and ? are taken"
-_OPTIONS: list[Option] = [
+SEARCH_OPTIONS: list[Option] = [
     (
         "includefield",
         "Attributes beyond the required ones, by commas, or `all`; private ones with `00290010=CREATOR`",
@@ -83,8 +84,8 @@ def add_search(
             query = read_query(parameters, level, **request.path_params)
             url = ServiceUrl.of(request, base_url)
             page = answer_to(replace(query, retrieve_base=url.base), asked)
-            headers = _more(url) if page.more else None
-            return _as_xml(page, headers) if media == DICOM_XML else _as_json(page, headers, media)
+            headers = more_results(url) if page.more else None
+            return results_xml(page, headers) if media == DICOM_XML else results_json(page, headers, media)
 
         search.__name__ = f"search_{level}"
         return search
@@ -96,12 +97,13 @@ def add_search(
         )
 
 
-def _as_json(page: Page, headers: dict[str, str] | None, media: str) -> Response:
+def results_json(page: Page, headers: dict[str, str] | None, media: str) -> Response:
+    """The results of a search in JSON."""
     body = f"[{','.join(page.texts)}]"
     return Response(body.encode("utf-8", "replace"), headers=headers, media_type=media)
 
 
-def _as_xml(page: Page, headers: dict[str, str] | None) -> Response:
+def results_xml(page: Page, headers: dict[str, str] | None) -> Response:
     """A part for each result (PS3.18 10.6.3.3); there is no multipart body without any."""
     if not page.texts:
         return Response(status_code=204, headers=headers)
@@ -118,14 +120,19 @@ def _responses() -> Responses:
     return {200: results, 204: {"description": "No result, where XML is wanted"}} | problems(400, 406, 413)
 
 
+def query_parameters(options: Iterable[Option]) -> list[dict[str, Any]]:
+    """The documentation of query parameters."""
+    return [
+        {"in": "query", "name": name, "required": False, "description": text, "schema": schema}
+        for name, text, schema in options
+    ]
+
+
 def _documented(level: Level, path: str, own: list[Option]) -> dict[str, Any]:
     levels = LEVELS[: LEVELS.index(level) + 1]
-    keys = [(_name(each.tag), each.vr) for each in ATTRIBUTES if each.matched and each.level in levels]
-    named = [(name, _MATCHING.get(vr, _TEXT), {"type": "string"}) for name, vr in keys]
-    parameters = [
-        {"in": "query", "name": name, "required": False, "description": text, "schema": schema}
-        for name, text, schema in (*named, *_OPTIONS, *own)
-    ]
+    keys = [(each.tag, each.vr) for each in ATTRIBUTES if each.matched and each.level in levels]
+    named = [key_parameter(tag, vr) for tag, vr in keys]
+    parameters = query_parameters((*named, *SEARCH_OPTIONS, *own))
     for kind, meaning in (("series", "Series Instance UID"), ("study", "Study Instance UID")):
         if f"{{{kind}}}" in path:
             uid = {"in": "path", "name": kind, "required": True, "description": meaning}
@@ -133,11 +140,16 @@ def _documented(level: Level, path: str, own: list[Option]) -> dict[str, Any]:
     return {"parameters": parameters}
 
 
+def key_parameter(tag: str, vr: str) -> Option:
+    """What is said of a key that searches by an attribute."""
+    return _name(tag), _MATCHING.get(vr, _TEXT), {"type": "string"}
+
+
 def _name(tag: str) -> str:
     """How a query names the attribute: keywords joined by dots into sequences."""
     return ".".join(keyword_for_tag(int(step, 16)) for step in tag.split("."))
 
 
-def _more(url: ServiceUrl) -> dict[str, str]:
-    # PS3.18 8.3.4.4.1
+def more_results(url: ServiceUrl) -> dict[str, str]:
+    """The headers of an answer that is not all there is (PS3.18 8.3.4.4.1)."""
     return {"Warning": f"299 {url.base}: There are additional results that can be requested"}

@@ -13,6 +13,7 @@ from dicomweb.encoded import EncodedFrames
 from dicomweb.finding_search import FindingSearch
 from dicomweb.frames import add_frames
 from dicomweb.metadata import add_metadata
+from dicomweb.non_patient import add_non_patient
 from dicomweb.problems import add_error_handlers
 from dicomweb.qido import add_search
 from dicomweb.rendered_routes import rendered_router
@@ -51,7 +52,14 @@ def dicomweb_router(
         findings: finds studies by their findings; without it there is no such search.
     """
     router = APIRouter()
-    plain = ("Capabilities", "STOW-RS", "Delete", "Change feed", "Storage Commitment")
+    plain = (
+        "Capabilities",
+        "STOW-RS",
+        "Delete",
+        "Change feed",
+        "Storage Commitment",
+        "Non-Patient Instance",
+    )
     services = {name: APIRouter(tags=[name]) for name in plain}
     octets = APIRouter(tags=["WADO-RS"], route_class=DirectRoute)
     texts = {name: APIRouter(tags=[name], route_class=CompressedRoute) for name in ("QIDO-RS", "WADO-RS")}
@@ -66,6 +74,7 @@ def dicomweb_router(
     add_delete(services["Delete"], archive, allowed=deletion)
     add_change_feed(services["Change feed"], archive)
     add_commitment(services["Storage Commitment"], archive, read_up_to)
+    add_non_patient(services["Non-Patient Instance"], archive.non_patient, spool, base_url, max_request_bytes)
     for service in (octets, *texts.values(), *services.values()):
         router.include_router(service)
     router.include_router(rendered_router(archive), responses=problems(400, 404, 406))

@@ -8,7 +8,6 @@ from typing import Any
 from fastapi.responses import Response
 
 from dicomweb.media_types import DICOM_XML
-from dicomweb.urls import ServiceUrl
 from dicomweb.xml import write_xml
 from storage.errors import (
     DuplicateInstance,
@@ -20,10 +19,9 @@ from storage.errors import (
     StorageFull,
     UnknownInstance,
 )
-from storage.instances import Accepted
 
 CANNOT_UNDERSTAND = 0xC000
-OTHER_STUDY = 0xA900
+OTHER_RESOURCE = 0xA900
 # PS3.18 table I.2-2; 0111 is Duplicate SOP Instance of PS3.7 C.5.8.
 FAILURE_REASONS: dict[type[StorageError], int] = {
     InvalidInstance: CANNOT_UNDERSTAND,
@@ -51,7 +49,18 @@ class Failure:
     comment: str
 
 
-Result = Accepted | Failure
+@dataclass(frozen=True, slots=True)
+class Success:
+    """An instance that was stored."""
+
+    sop_class: str
+    sop: str
+    url: str
+    """Its Retrieve URL."""
+    warnings: tuple[str, ...] = ()
+
+
+Result = Success | Failure
 
 
 def failure_reason(error: StorageError) -> int:
@@ -59,15 +68,16 @@ def failure_reason(error: StorageError) -> int:
     return next(FAILURE_REASONS[kind] for kind in type(error).__mro__ if kind in FAILURE_REASONS)
 
 
-def store_response(results: Sequence[Result], url: ServiceUrl, media: str) -> Response:
+def store_response(results: Sequence[Result], url: str, media: str, *, partly: int = 202) -> Response:
     """The answer to a store request, with the status of PS3.18 table 10.5.3-1.
 
     Args:
         results: one for each instance of the request; 503 and 507 when storage refused all of them.
-        url: base of the service.
+        url: where all that was stored can be retrieved; empty where that is no one place.
         media: a JSON media type, or that of DICOM XML.
+        partly: status when some are stored, or some with warnings.
     """
-    status = _status(results)
+    status = _status(results, partly)
     module = _module(results, url)
     if media == DICOM_XML:
         body = write_xml(module)
@@ -77,28 +87,25 @@ def store_response(results: Sequence[Result], url: ServiceUrl, media: str) -> Re
     return Response(body, status, headers, media_type=media)
 
 
-def _status(results: Sequence[Result]) -> int:
-    stored = [result for result in results if isinstance(result, Accepted)]
+def _status(results: Sequence[Result], partly: int) -> int:
+    stored = [result for result in results if isinstance(result, Success)]
     if len(stored) == len(results):
-        return 202 if any(accepted.warnings for accepted in stored) else 200
+        return partly if any(success.warnings for success in stored) else 200
     if stored:
-        return 202
+        return partly
     reasons = {result.reason for result in results if isinstance(result, Failure)}
     if reasons == {FAILURE_REASONS[StorageFull]}:
         return 507
     return 503 if reasons == {FAILURE_REASONS[StorageDown]} else 409
 
 
-def _module(results: Sequence[Result], url: ServiceUrl) -> dict[str, Any]:
-    stored = [result for result in results if isinstance(result, Accepted)]
+def _module(results: Sequence[Result], url: str) -> dict[str, Any]:
+    stored = [result for result in results if isinstance(result, Success)]
     failed = [result for result in results if isinstance(result, Failure)]
-    studies = {accepted.instance.key.study for accepted in stored}
-    module: dict[str, Any] = {
-        "00081190": _attribute("UR", *(url.study(study) for study in studies if len(studies) == 1))
-    }
+    module: dict[str, Any] = {"00081190": _attribute("UR", *filter(None, [url]))}
     sequences = {
         "00081198": [_failed(failure) for failure in failed if failure.sop],
-        "00081199": [_referenced(accepted, url) for accepted in stored],
+        "00081199": [_referenced(success) for success in stored],
         # Other Failures: what the request sent without a UID that could be read (PS3.18 table I.1-1).
         "0008119A": [_reason(failure) for failure in failed if not failure.sop],
     }
@@ -124,11 +131,10 @@ def _failed(failure: Failure) -> dict[str, Any]:
     return dict(sorted({**_sop(failure.sop_class, failure.sop), **_reason(failure)}.items()))
 
 
-def _referenced(accepted: Accepted, url: ServiceUrl) -> dict[str, Any]:
-    instance = accepted.instance
-    item = _sop(instance.sop_class, instance.key.sop)
-    item["00081190"] = _attribute("UR", url.instance(instance.key))
-    if accepted.warnings:
-        item = {"00000902": _attribute("LO", accepted.warnings[0][:_MAX_COMMENT]), **item}
+def _referenced(success: Success) -> dict[str, Any]:
+    item = _sop(success.sop_class, success.sop)
+    item["00081190"] = _attribute("UR", success.url)
+    if success.warnings:
+        item = {"00000902": _attribute("LO", success.warnings[0][:_MAX_COMMENT]), **item}
         item["00081196"] = _attribute("US", _WARNING)
     return item

@@ -1,7 +1,7 @@
 """STOW-RS (PS3.18 10.5): store instances."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Any
 
@@ -17,9 +17,9 @@ from dicomweb.problems import PayloadTooLarge, UnsupportedMediaType
 from dicomweb.receive import Part, Receiver
 from dicomweb.store_response import (
     CANNOT_UNDERSTAND,
-    OTHER_STUDY,
+    OTHER_RESOURCE,
     Failure,
-    Result,
+    Success,
     failure_reason,
     store_response,
 )
@@ -27,13 +27,15 @@ from dicomweb.urls import ServiceUrl
 from storage.archive import Archive
 from storage.errors import InvalidInstance
 from storage.header import read_header
-from storage.instances import Origin, Refused, checked_uid
+from storage.instances import Accepted, Origin, Refused, checked_uid
 from storage.spool import Spool, SpoolFile
 
 _log = logging.getLogger(__name__)
 
+Outcome = Accepted | Failure
+
 _AT_ONCE = 512 << 10
-_OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML)]
+RESULT_OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML)]
 
 
 def add_store(
@@ -46,40 +48,62 @@ def add_store(
     """
 
     async def store(request: Request, accept: Accept, study: str | None) -> Response:
-        media = accept.choose(_OFFERS).media
-        if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise UnsupportedMediaType("the body must not have a Content-Encoding")
-        receiver = await run_in_threadpool(
-            Receiver, spool, request.headers.get("content-type"), max_request_bytes
-        )
-        try:
-            _refuse_early(request, max_request_bytes)
-            rest = await _receive(request, receiver)
+        media = accept.choose(RESULT_OFFERS).media
+        url = ServiceUrl.of(request, base_url)
 
-            def complete() -> list[Result]:
-                receiver.feed(rest)
-                parts = receiver.finish()
-                instances = composed(parts, spool) if receiver.is_metadata else nullcontext(parts)
-                with instances as whole:
-                    return _stored(archive, whole, study, _origin(request))
+        def stored(parts: Sequence[Part]) -> Response:
+            outcomes = _stored(archive, parts, study, origin(request))
+            accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+            studies = {each.instance.key.study for each in accepted}
+            results = [_success(each, url) if isinstance(each, Accepted) else each for each in outcomes]
+            return store_response(results, url.study(studies.pop()) if len(studies) == 1 else "", media)
 
-            results = await run_in_threadpool(complete)
-        except ClientDisconnect:
-            _log.info(
-                "a store request from %s ended within its body: nothing stored", _origin(request).address
-            )
-            return Response(status_code=400)
-        finally:
-            await run_in_threadpool(receiver.discard)
-        return store_response(results, ServiceUrl.of(request, base_url), media)
+        return await received(request, spool, max_request_bytes, stored)
 
-    @router.post("/studies", summary="Store instances", **_DOCUMENTED)
+    @router.post("/studies", summary="Store instances", **STORE_DOCUMENTED)
     async def store_instances(request: Request, accept: _Accepted) -> Response:
         return await store(request, accept, None)
 
-    @router.post(STUDY, summary="Store instances of one study", **_DOCUMENTED)
+    @router.post(STUDY, summary="Store instances of one study", **STORE_DOCUMENTED)
     async def store_study_instances(request: Request, study: Study, accept: _Accepted) -> Response:
         return await store(request, accept, checked_uid(study, "StudyInstanceUID"))
+
+
+async def received(
+    request: Request, spool: Spool, limit: int | None, stored: Callable[[Sequence[Part]], Response]
+) -> Response:
+    """The answer that `stored` makes of the instances of a request, once its last byte is here.
+
+    Args:
+        request: of a store transaction.
+        spool: where it is received.
+        limit: greatest body in bytes.
+        stored: called in a thread with all instances; what they are in is gone afterwards.
+
+    Raises:
+        BadRequest, PayloadTooLarge, UnsupportedMediaType: the body is not one of instances.
+        StorageError: there is no room to receive it.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("the body must not have a Content-Encoding")
+    receiver = await run_in_threadpool(Receiver, spool, request.headers.get("content-type"), limit)
+    try:
+        _refuse_early(request, limit)
+        rest = await _receive(request, receiver)
+
+        def complete() -> Response:
+            receiver.feed(rest)
+            parts = receiver.finish()
+            instances = composed(parts, spool) if receiver.is_metadata else nullcontext(parts)
+            with instances as whole:
+                return stored(whole)
+
+        return await run_in_threadpool(complete)
+    except ClientDisconnect:
+        _log.info("a store request from %s ended within its body: nothing stored", origin(request).address)
+        return Response(status_code=400)
+    finally:
+        await run_in_threadpool(receiver.discard)
 
 
 _Accepted = Annotated[Accept, Depends(accepted)]
@@ -91,7 +115,7 @@ _RESPONSES: Responses = {
     **problems(400, 406, 413, 415, 507),
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_DOCUMENTED: dict[str, Any] = {
+STORE_DOCUMENTED: dict[str, Any] = {
     "responses": _RESPONSES,
     "response_class": Response,
     "openapi_extra": {
@@ -127,14 +151,15 @@ async def _receive(request: Request, receiver: Receiver) -> bytes:
     return b"".join(pending)
 
 
-def _origin(request: Request) -> Origin:
+def origin(request: Request) -> Origin:
+    """Who sent the request."""
     agent = request.headers.get("user-agent", "")[:64]
     return Origin("stow", peer=agent, address=request.client.host if request.client else "")
 
 
-def _stored(archive: Archive, parts: Sequence[Part], study: str | None, origin: Origin) -> list[Result]:
+def _stored(archive: Archive, parts: Sequence[Part], study: str | None, sender: Origin) -> list[Outcome]:
     """Store `parts` in one delivery; a result for each, in order."""
-    results: dict[int, Result] = {}
+    results: dict[int, Outcome] = {}
     files: list[tuple[Part, SpoolFile]] = []
     for part in parts:
         if part.file is None:
@@ -143,7 +168,7 @@ def _stored(archive: Archive, parts: Sequence[Part], study: str | None, origin: 
             results[part.number] = failure
         else:
             files.append((part, part.file))
-    with archive.delivery(origin) as delivery:
+    with archive.delivery(sender) as delivery:
         outcomes = delivery.ingest_many(file for _, file in files)
     for (part, _), outcome in zip(files, outcomes, strict=True):
         results[part.number] = _failure(part, outcome) if isinstance(outcome, Refused) else outcome
@@ -160,7 +185,12 @@ def _of_other_study(part: Part, file: SpoolFile, study: str | None) -> Failure |
         return None  # ingest refuses it, and lists the refusal
     if key.study == study:
         return None
-    return Failure(part.sop_class, key.sop, OTHER_STUDY, f"of study {key.study}, not of the request's")
+    return Failure(part.sop_class, key.sop, OTHER_RESOURCE, f"of study {key.study}, not of the request's")
+
+
+def _success(accepted: Accepted, url: ServiceUrl) -> Success:
+    instance = accepted.instance
+    return Success(instance.sop_class, instance.key.sop, url.instance(instance.key), accepted.warnings)
 
 
 def _failure(part: Part, refused: Refused) -> Failure:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from storage.instances import InstanceKey
+from storage.non_patient import CATEGORIES
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_RESOURCE = re.compile(r"/(studies|series|instances|workitems)(/|$)")
+_RESOURCES = ("studies", "series", "instances", "workitems", *CATEGORIES)
+_RESOURCE = re.compile(rf"/({'|'.join(_RESOURCES)})(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,7 @@ class ServiceUrl:
     def instance(self, key: InstanceKey) -> str:
         """Retrieve URL of an instance."""
         return f"{self.series(key.study, key.series)}/instances/{key.sop}"
+
+    def non_patient(self, category: str, sop: str) -> str:
+        """Retrieve URL of an instance that belongs to no patient."""
+        return f"{self.base}/{category}/{sop}"

@@ -8,6 +8,7 @@ from dicom_node.availability import AvailabilityNotices
 from dicom_node.commitment import StorageCommitment
 from dicom_node.commitment_reports import CommitmentReports
 from dicom_node.destinations import Destinations
+from dicom_node.non_patient import non_patient_queries
 from dicom_node.normalized import NormalizedService
 from dicom_node.performed_steps import PerformedSteps
 from dicom_node.query import Worklist
@@ -38,7 +39,11 @@ def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
 
 def worklists(services: Services) -> tuple[Worklist, ...]:
     """Those that are searched by C-FIND."""
-    return (ModalityWorklist(services.worklist), *unified_worklists(services.steps))
+    return (
+        ModalityWorklist(services.worklist),
+        *unified_worklists(services.steps),
+        *non_patient_queries(services.archive.non_patient),
+    )
 
 
 @contextmanager

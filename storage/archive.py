@@ -15,6 +15,7 @@ from storage.inflate import inflated_range
 from storage.ingest import Duplicates, Ingest
 from storage.instances import Contents, Origin, StoredInstance
 from storage.layout import Layout
+from storage.non_patient import NonPatientInstances
 from storage.part10 import read_meta
 from storage.ports import Blobs
 from storage.recover import recover
@@ -59,6 +60,8 @@ class Archive:
         self._index = index
         self._deletions = Deletions(blobs, index, undo)
         self._ingest = Ingest(blobs, index, duplicates)
+        self.non_patient = NonPatientInstances(blobs, index)
+        """Instances that belong to no patient."""
         self._layout = lru_cache(_LAYOUTS)(self._read_layout)
 
     def delivery(self, origin: Origin) -> Delivery:

@@ -1,6 +1,6 @@
 """What the archive keeps of an instance beside its bytes, read in one pass with hard limits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,11 +20,12 @@ from storage.walker import Walker
 _ENCODER = JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """One Part 10 file as the index needs it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectHeader:
+    """One Part 10 file as the index needs it, of a patient's study or of none."""
 
-    key: InstanceKey
+    sop: str
+    """SOP Instance UID."""
     sop_class: str
     transfer_syntax: str
     """UID from the file meta information (PS3.10 7.1)."""
@@ -45,6 +46,13 @@ class Header:
     warnings: tuple[str, ...]
     """What is wrong in the file, and was read all the same; each names its tag."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header(ObjectHeader):
+    """One Part 10 file of a study."""
+
+    key: InstanceKey
+
     def stored_as(self, blob: str, version: int, stored_at: datetime) -> StoredInstance:
         """The instance that this header is of, once its bytes are the blob `blob`."""
         return StoredInstance(
@@ -61,7 +69,15 @@ class Header:
 
 
 def read_header(path: Path, digest: str = "") -> Header:
-    """Everything the archive needs to know of a Part 10 file (PS3.10 7), in bounded memory.
+    """Everything the archive needs to know of a Part 10 file (PS3.10 7) of a study, in bounded memory.
+
+    Arguments and errors are those of `read_object`; it must have the UIDs of its study and series too.
+    """
+    return Header(**_read(path, digest, lambda attributes: {"key": _key(attributes)}))
+
+
+def read_object(path: Path, digest: str = "") -> ObjectHeader:
+    """The same of a file that need not be of a study.
 
     Args:
         path: a file that nobody shortens meanwhile; a big deflated one needs room beside it.
@@ -71,22 +87,27 @@ def read_header(path: Path, digest: str = "") -> Header:
         InvalidInstance: it is not a DICOM file, lacks one of the UIDs that identify it, is cut short or not
             encoded as it says, or exceeds a limit; the message names the tag.
     """
+    return ObjectHeader(**_read(path, digest, lambda _: {}))
+
+
+def _read(path: Path, digest: str, more: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """The fields of an `ObjectHeader`, and what `more` makes of the data set."""
     with path.open("rb", buffering=0) as file, mapped(file) as whole:
         meta = read_meta(whole)
         with _data_set(file, whole, meta, path.parent) as (buffer, start):
             attributes, layout, warnings = _walked(buffer, start, meta)
-        return Header(
-            key=_key(attributes),
-            sop_class=_uid(attributes, "00080016", "SOPClassUID"),
-            transfer_syntax=meta.transfer_syntax,
-            dataset_offset=meta.dataset_offset,
-            size=len(whole),
-            digest=digest or digest_of(file, meta.dataset_offset),
-            json=_ENCODER.encode(attributes).encode(),
-            attributes=attributes,
-            layout=layout,
-            warnings=(*warnings, *_contradictions(meta, attributes)),
-        )
+        return more(attributes) | {
+            "sop": _uid(attributes, "00080018", "SOPInstanceUID"),
+            "sop_class": _uid(attributes, "00080016", "SOPClassUID"),
+            "transfer_syntax": meta.transfer_syntax,
+            "dataset_offset": meta.dataset_offset,
+            "size": len(whole),
+            "digest": digest or digest_of(file, meta.dataset_offset),
+            "json": _ENCODER.encode(attributes).encode(),
+            "attributes": attributes,
+            "layout": layout,
+            "warnings": (*warnings, *_contradictions(meta, attributes)),
+        }
 
 
 @contextmanager

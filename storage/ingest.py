@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from storage.committer import Committer
@@ -123,25 +124,28 @@ class Ingest:
     ) -> StoredInstance:
         """Put the bytes under the first free version; a name that holds these very bytes is free too."""
         blob = Place(header.key, version).blob
-        while not (self._blobs.put_if_absent(blob, file.path, settled=settled) or self._holds(blob, file)):
+        while not (
+            self._blobs.put_if_absent(blob, file.path, settled=settled) or holds(self._blobs, blob, file.path)
+        ):
             version += 1
             blob = Place(header.key, version).blob
         return header.stored_as(blob, version, datetime.now(UTC))
-
-    def _holds(self, blob: str, file: SpoolFile) -> bool:
-        """The blob was left by somebody who died before he wrote the row, or the same comes twice at once."""
-        found = self._blobs.stat(blob)
-        if found is None or found.size != file.path.stat().st_size:
-            return False
-        try:
-            chunks = self._blobs.stream(blob)
-            with disk_errors("read the spool"), file.path.open("rb") as mine:
-                return all(chunk == mine.read(len(chunk)) for chunk in chunks)
-        except UnknownInstance:
-            return False
 
     def _refused(self, file: SpoolFile, header: Header, origin: Origin, reason: str) -> DuplicateInstance:
         blob = quarantined(header.key, header.digest)
         self._blobs.put_if_absent(blob, file.path)
         self._index.note_refusal(reason, origin, header.size, (blob, header))
         return DuplicateInstance(f"{reason}; this copy is in quarantine")
+
+
+def holds(blobs: Blobs, blob: str, path: Path) -> bool:
+    """The blob has these bytes: left by one who died before he wrote the row, or the same comes twice."""
+    found = blobs.stat(blob)
+    if found is None or found.size != path.stat().st_size:
+        return False
+    try:
+        chunks = blobs.stream(blob)
+        with disk_errors("read the spool"), path.open("rb") as mine:
+            return all(chunk == mine.read(len(chunk)) for chunk in chunks)
+    except UnknownInstance:
+        return False

@@ -71,6 +71,21 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class NonPatientInstance:
+    """An instance that belongs to no patient (PS3.4 GG), as the index knows it."""
+
+    sop: str
+    """SOP Instance UID."""
+    sop_class: str
+    transfer_syntax: str
+    size: int
+    """Bytes of the whole Part 10 file."""
+    digest: str
+    """SHA-256 (hex) of the data set bytes."""
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """An instance that was not stored, and why."""
 

@@ -105,10 +105,10 @@ def _meta_elements(start: Buffer, position: int) -> tuple[dict[int, bytes], int]
     return values, position
 
 
-def source_ae(path: Path) -> str:
-    """Source Application Entity Title (0002,0016) of a DICOM file, empty when missing."""
+def meta_of(path: Path) -> FileMeta:
+    """The file meta information of a DICOM file. Raises as `read_meta`."""
     with path.open("rb") as file, mapped(file) as buffer:
-        return read_meta(buffer).source_ae
+        return read_meta(buffer)
 
 
 def dataset_range(path: Path) -> tuple[int, str]:
@@ -117,8 +117,7 @@ def dataset_range(path: Path) -> tuple[int, str]:
     Raises:
         InvalidInstance: the file has no valid file meta information.
     """
-    with path.open("rb") as file, mapped(file) as buffer:
-        meta = read_meta(buffer)
+    meta = meta_of(path)
     return meta.dataset_offset, meta.transfer_syntax
 
 

@@ -7,6 +7,7 @@ from storage.errors import InvalidInstance
 from storage.instances import InstanceKey
 
 STUDIES = "studies/"
+NON_PATIENT = "non-patient/"
 QUARANTINE = "quarantine/"
 
 _STUDIES = re.compile(r"studies/([0-9.]+)/([0-9.]+)/([0-9.]+?)(?:\.v([1-9][0-9]{0,8}))?\.dcm")
@@ -36,6 +37,16 @@ def place_of(blob: str) -> Place | None:
     except InvalidInstance:
         return None
     return place if place.blob == blob else None
+
+
+def non_patient_place(sop: str) -> str:
+    """The name of the blob of an instance that belongs to no patient, by its SOP Instance UID."""
+    return f"{NON_PATIENT}{sop}.dcm"
+
+
+def quarantined_non_patient(sop: str, digest: str) -> str:
+    """As `quarantined`, of an instance that belongs to no patient."""
+    return f"{QUARANTINE}{NON_PATIENT}{sop}.{digest[:_DIGEST]}.dcm"
 
 
 def quarantined(key: InstanceKey, digest: str) -> str:

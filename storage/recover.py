@@ -12,7 +12,8 @@ from storage.errors import DuplicateInstance, InvalidInstance
 from storage.header import Header
 from storage.ingest import Ingest
 from storage.instances import Origin
-from storage.part10 import source_ae
+from storage.non_patient import SOP_CLASSES
+from storage.part10 import meta_of
 from storage.ports import Blobs
 from storage.seal import is_whole
 from storage.spool import Spool
@@ -38,7 +39,10 @@ def recover(spool: Spool, ingest: Ingest, blobs: Blobs, index: SqlIndex) -> int:
 
 
 def _make_again(path: Path, spool: Spool, ingest: Ingest, blobs: Blobs, index: SqlIndex) -> bool:
-    origin = Origin("dimse", source_ae(path))
+    meta = meta_of(path)
+    if meta.sop_class in SOP_CLASSES:
+        return False  # what belongs to no patient is acknowledged only when all of it is durable
+    origin = Origin("dimse", meta.source_ae)
     received = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     with spool.adopt(path) as file:
         try:

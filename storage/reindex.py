@@ -4,15 +4,27 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, islice
+from pathlib import Path
+from typing import TypeVar
 
 from storage.errors import InvalidInstance, UnknownInstance
-from storage.header import Header, read_header
+from storage.header import ObjectHeader, read_header, read_object
 from storage.instances import Origin
-from storage.places import QUARANTINE, STUDIES, place_of, quarantined
+from storage.places import (
+    NON_PATIENT,
+    QUARANTINE,
+    STUDIES,
+    non_patient_place,
+    place_of,
+    quarantined,
+    quarantined_non_patient,
+)
 from storage.ports import Blobs, BlobStat
 from storage.spool import Spool
 from storage.sql.index import Added, Burnt, Entry, SqlIndex
 from storage.tombstones import read_all
+
+T = TypeVar("T")
 
 _ORIGIN = Origin("reindex")
 _GROUP = 64
@@ -65,6 +77,8 @@ def reindex(
     for some in _groups(_by_arrival(blobs.list(STUDIES))):
         total += reindex_blobs(blobs, index, spool, some)
         progress(total)
+    total += reindex_non_patient(blobs, index, spool)
+    progress(total)
     for some in _groups(blobs.list(QUARANTINE)):
         total += _quarantine(blobs, index, spool, some)
         progress(total)
@@ -81,6 +95,26 @@ def reindex_blobs(blobs: Blobs, index: SqlIndex, spool: Spool, wanted: Iterable[
     return total
 
 
+def reindex_non_patient(blobs: Blobs, index: SqlIndex, spool: Spool) -> Reindexed:
+    """Make rows for all blobs below `non-patient/` that have none."""
+    total = Reindexed()
+    known = {non_patient_place(sop) for sop in index.non_patient_sops()}
+    for found in blobs.list(NON_PATIENT):
+        total += Reindexed(known=1) if found.name in known else _add_non_patient(blobs, index, spool, found)
+    return total
+
+
+def _add_non_patient(blobs: Blobs, index: SqlIndex, spool: Spool, found: BlobStat) -> Reindexed:
+    try:
+        header = _header(blobs, spool, found.name, read_object)
+    except (InvalidInstance, UnknownInstance) as error:
+        return Reindexed(failed=((found.name, str(error)),))
+    if non_patient_place(header.sop) != found.name:
+        return Reindexed(failed=((found.name, f"holds SOPInstanceUID {header.sop}"),))
+    index.add_non_patient(header, datetime.fromtimestamp(found.modified, UTC))
+    return Reindexed(added=1)
+
+
 def _by_arrival(found: Iterator[BlobStat]) -> Iterator[BlobStat]:
     """Each study in the order in which it came: its first instance says what its patient and study are."""
     for _, study in groupby(found, lambda blob: blob.name.split("/")[1]):
@@ -92,12 +126,12 @@ def _groups(found: Iterator[BlobStat]) -> Iterator[list[BlobStat]]:
         yield group
 
 
-def _header(blobs: Blobs, spool: Spool, blob: str) -> Header:
+def _header(blobs: Blobs, spool: Spool, blob: str, read: Callable[[Path], T]) -> T:
     with spool.new() as file:
         for chunk in blobs.stream(blob):
             file.write(chunk)
         file.close()
-        return read_header(file.path)
+        return read(file.path)
 
 
 def _entry(blobs: Blobs, spool: Spool, found: BlobStat) -> Entry | tuple[str, str]:
@@ -105,7 +139,7 @@ def _entry(blobs: Blobs, spool: Spool, found: BlobStat) -> Entry | tuple[str, st
     if place is None:
         return found.name, "not the name of an instance"
     try:
-        header = _header(blobs, spool, found.name)
+        header = _header(blobs, spool, found.name, read_header)
     except (InvalidInstance, UnknownInstance) as error:
         return found.name, str(error)
     if header.key != place.key:
@@ -138,13 +172,22 @@ def _quarantine(blobs: Blobs, index: SqlIndex, spool: Spool, some: list[BlobStat
             total += Reindexed(known=1)
             continue
         try:
-            header = _header(blobs, spool, found.name)
+            header, expected = _quarantined(blobs, spool, found.name)
         except (InvalidInstance, UnknownInstance) as error:
             total += Reindexed(failed=((found.name, str(error)),))
             continue
-        if quarantined(header.key, header.digest) != found.name:
+        if expected != found.name:
             total += Reindexed(failed=((found.name, "not the name of a quarantined instance"),))
             continue
         index.note_refusal("found in quarantine by a reindex", _ORIGIN, header.size, (found.name, header))
         total += Reindexed(quarantined=1)
     return total
+
+
+def _quarantined(blobs: Blobs, spool: Spool, blob: str) -> tuple[ObjectHeader, str]:
+    """What a quarantined blob holds, and the name that this should have."""
+    if blob.startswith(QUARANTINE + NON_PATIENT):
+        other = _header(blobs, spool, blob, read_object)
+        return other, quarantined_non_patient(other.sop, other.digest)
+    header = _header(blobs, spool, blob, read_header)
+    return header, quarantined(header.key, header.digest)

@@ -8,13 +8,13 @@ and is reported.
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from storage.errors import StorageDown
-from storage.places import STUDIES, place_of
+from storage.places import NON_PATIENT, STUDIES, non_patient_place, place_of
 from storage.ports import Blobs, BlobStat
-from storage.reindex import Reindexed, reindex_blobs
+from storage.reindex import Reindexed, reindex_blobs, reindex_non_patient
 from storage.spool import Spool
 from storage.sql.index import SqlIndex
 
@@ -89,6 +89,7 @@ def compare(blobs: Blobs, index: SqlIndex, grace: float = _GRACE_S) -> Differenc
             elif there[name].modified <= newest:
                 without_row.append(there[name])
     without_blob += _of_unseen_studies(blobs, index, seen)
+    without_blob += _non_patient_without_blob(blobs, index)
     return Difference(tuple(without_row), tuple(without_blob), tuple(foreign))
 
 
@@ -102,6 +103,12 @@ def _still_missing(blobs: Blobs, index: SqlIndex, study: str, names: set[str]) -
     """Those of `names` that are missing now too; they may have come or gone since they were listed."""
     missing = [name for name in sorted(names) if blobs.stat(name) is None]
     return [name for name in missing if name in index.blobs_of_study(study)] if missing else []
+
+
+def _non_patient_without_blob(blobs: Blobs, index: SqlIndex) -> list[str]:
+    # Rows first: what is stored meanwhile has its blob before its row.
+    names = {non_patient_place(sop) for sop in index.non_patient_sops()}
+    return sorted(names - {found.name for found in blobs.list(NON_PATIENT)}) if names else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +132,6 @@ def sweep(blobs: Blobs, index: SqlIndex, spool: Spool, grace: float = _GRACE_S) 
     difference = compare(blobs, index, grace)
     for blob in difference.without_blob:
         _log.error("lost: the index has a row for %s, and there is no such blob", blob)
-    return Swept(removed, reindex_blobs(blobs, index, spool, difference.without_row), difference)
+    adopted = reindex_blobs(blobs, index, spool, difference.without_row)
+    adopted += replace(reindex_non_patient(blobs, index, spool), known=0)
+    return Swept(removed, adopted, difference)

@@ -1,7 +1,7 @@
 """What is stored, as rows: the questions the archive asks, each in its own connection or transaction."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,13 +9,13 @@ from sqlalchemy import Engine, exc, select
 
 from storage.errors import InvalidInstance
 from storage.events import Event
-from storage.header import Header
-from storage.instances import Contents, InstanceKey, Origin, StoredInstance
+from storage.header import ObjectHeader
+from storage.instances import Contents, InstanceKey, NonPatientInstance, Origin, StoredInstance
 from storage.layout import Layout
 from storage.refusals import Quarantined
 from storage.search import Page, Query
 from storage.senders import Senders
-from storage.sql import adding, events, refusals, removing, search, senders, stored, tombstones
+from storage.sql import adding, events, non_patient, refusals, removing, search, senders, stored, tombstones
 from storage.sql.adding import Added, Burnt, Known, Result
 from storage.sql.engine import reading, settle, writing
 from storage.sql.limits import limited
@@ -124,7 +124,7 @@ class SqlIndex:
             events.skip_numbers(connection)
 
     def note_refusal(
-        self, reason: str, origin: Origin, size: int, kept: tuple[str, Header] | None = None
+        self, reason: str, origin: Origin, size: int, kept: tuple[str, ObjectHeader] | None = None
     ) -> None:
         """Add a refusal to the list; `kept` is the blob that keeps the bytes, and what they say."""
         with writing(self._engine) as connection:
@@ -251,3 +251,28 @@ class SqlIndex:
         """The blobs of all versions of a study's instances."""
         with reading(self._engine) as connection:
             return stored.blobs_of_study(connection, study)
+
+    def add_non_patient(self, header: ObjectHeader, stored_at: datetime) -> NonPatientInstance:
+        """Make a row of an instance of no patient, or answer the one that has its SOP Instance UID."""
+        with writing(self._engine) as connection:
+            return non_patient.add(connection, header, stored_at)
+
+    def non_patient(self, sop: str) -> NonPatientInstance | None:
+        with reading(self._engine) as connection:
+            return non_patient.by_sop(connection, sop)
+
+    def non_patient_header(self, sop: str) -> tuple[bytes, Layout] | None:
+        """DICOM JSON, and the layout of the file."""
+        with reading(self._engine) as connection:
+            return non_patient.header(connection, sop)
+
+    def non_patient_page(
+        self, classes: Collection[str], sops: Collection[str] | None, before: int | None, limit: int
+    ) -> list[tuple[int, NonPatientInstance, bytes]]:
+        """Instances of these SOP classes, the last stored first, with DICOM JSON; see `non_patient.page`."""
+        with reading(self._engine) as connection:
+            return non_patient.page(connection, classes, sops, before, limit)
+
+    def non_patient_sops(self) -> set[str]:
+        with reading(self._engine) as connection:
+            return set(non_patient.all_sops(connection))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.header import Header
+from storage.header import Header, ObjectHeader
 from storage.instances import Origin
 from storage.refusals import Quarantined
 from storage.sql.rows import Values, clean
@@ -17,7 +17,11 @@ _LONGEST_REASON = 1000
 
 
 def note(
-    connection: Connection, reason: str, origin: Origin, size: int, kept: tuple[str, Header] | None = None
+    connection: Connection,
+    reason: str,
+    origin: Origin,
+    size: int,
+    kept: tuple[str, ObjectHeader] | None = None,
 ) -> None:
     """Add a refusal of `size` bytes, or count it when the same was refused before.
 
@@ -32,7 +36,7 @@ def note(
 
 
 def _row(
-    reason: str, origin: Origin, size: int, blob: str | None = None, header: Header | None = None
+    reason: str, origin: Origin, size: int, blob: str | None = None, header: ObjectHeader | None = None
 ) -> Values:
     now = datetime.now(UTC)
     sender = f"{origin.protocol}\n{origin.peer}\n{origin.address}\n{reason}"
@@ -50,11 +54,12 @@ def _row(
     return row | _uids(header) if header else row
 
 
-def _uids(header: Header) -> dict[str, Any]:
+def _uids(header: ObjectHeader) -> dict[str, Any]:
+    key = header.key if isinstance(header, Header) else None
     return {
-        "study_uid": header.key.study,
-        "series_uid": header.key.series,
-        "sop_uid": header.key.sop,
+        "study_uid": key.study if key else "",
+        "series_uid": key.series if key else "",
+        "sop_uid": header.sop,
         "sop_class": header.sop_class,
         "transfer_syntax": header.transfer_syntax,
     }

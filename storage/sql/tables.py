@@ -193,6 +193,22 @@ superseded = Table(
     UniqueConstraint("instance_id", "version"),
 )
 
+# Of no patient (PS3.4 GG): beside the studies, whole in one row.
+non_patient_instances = Table(
+    "non_patient_instances",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("sop_uid", Plain, nullable=False, unique=True),
+    Column("sop_class", Plain, nullable=False),
+    Column("transfer_syntax", Plain, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("stored_at", UtcTime, nullable=False),
+    Column("json", LargeBinary, nullable=False),
+    Column("layout", LargeBinary, nullable=False),
+)
+Index("ix_non_patient_class", non_patient_instances.c.sop_class, non_patient_instances.c.id)
+
 quarantine = Table(
     "quarantine",
     metadata,

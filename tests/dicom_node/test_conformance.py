@@ -8,7 +8,13 @@ from pydicom.uid import UID
 
 from dicom_node.availability import AvailabilityNotices
 from dicom_node.commitment import StorageCommitment
-from dicom_node.contexts import QUERY_CLASSES, STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
+from dicom_node.contexts import (
+    NON_PATIENT_SOP_CLASSES,
+    QUERY_CLASSES,
+    STORAGE_SOP_CLASSES,
+    STORAGE_TRANSFER_SYNTAXES,
+)
+from dicom_node.non_patient import NON_PATIENT_FIND
 from dicom_node.performed_steps import PerformedSteps
 from dicom_node.ups import OTHER_SOP_CLASSES, UpsService
 from dicom_node.worklist import MODALITY_WORKLIST
@@ -40,6 +46,13 @@ def test_sop_classes_of_workflow():
 
 def test_storage_sop_classes():
     assert [uid for uid, _ in rows("Storage SOP classes")] == list(STORAGE_SOP_CLASSES)
+
+
+def test_sop_classes_without_a_patient():
+    expected = (*NON_PATIENT_SOP_CLASSES, *NON_PATIENT_FIND)
+    assert rows("SOP classes of objects that belong to no patient") == [
+        (uid, UID(uid).name) for uid in sorted(expected)
+    ]
 
 
 def test_transfer_syntaxes():

@@ -3,26 +3,19 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
 
 from dicom_node.contexts import (
+    NON_PATIENT_SOP_CLASSES,
     QUERY_CLASSES,
     STORAGE_SOP_CLASSES,
     STORAGE_TRANSFER_SYNTAXES,
     supported_contexts,
 )
 
-# Storage classes of objects that belong to no patient (PS3.4 GG), and what is not stored at all.
-WITHOUT_STUDY = {
+# Media directories, storage commitment and protocol approvals.
+NOT_STORED = {
     "1.2.840.10008.1.3.10",
     "1.2.840.10008.1.20.1",
     "1.2.840.10008.1.20.2",
-    "1.2.840.10008.5.1.4.1.1.200.1",
     "1.2.840.10008.5.1.4.1.1.200.3",
-    "1.2.840.10008.5.1.4.1.1.200.7",
-    "1.2.840.10008.5.1.4.1.1.201.1",
-    "1.2.840.10008.5.1.4.38.1",
-    "1.2.840.10008.5.1.4.39.1",
-    "1.2.840.10008.5.1.4.43.1",
-    "1.2.840.10008.5.1.4.44.1",
-    "1.2.840.10008.5.1.4.45.1",
 }
 
 
@@ -30,7 +23,7 @@ def test_every_storage_class_pydicom_knows_is_accepted_or_named_here():
     storage = {
         uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class" and "Storage" in entry[0]
     }
-    assert storage - set(STORAGE_SOP_CLASSES) == WITHOUT_STUDY
+    assert storage - {*STORAGE_SOP_CLASSES, *NON_PATIENT_SOP_CLASSES} == NOT_STORED
 
 
 def test_every_transfer_syntax_for_stored_objects_is_accepted():
@@ -59,6 +52,12 @@ def test_contexts_are_distinct_and_valid():
     contexts = supported_contexts(["1.2.3.4", "1.2.3.4", STORAGE_SOP_CLASSES[0]])
     uids = [context.abstract_syntax for context in contexts]
     queries = [uid for uid, each in QUERY_CLASSES.items() if not each.retired]
-    assert set(uids) == {*STORAGE_SOP_CLASSES, *queries, "1.2.3.4", "1.2.840.10008.1.1"}
+    assert set(uids) == {
+        *STORAGE_SOP_CLASSES,
+        *NON_PATIENT_SOP_CLASSES,
+        *queries,
+        "1.2.3.4",
+        "1.2.840.10008.1.1",
+    }
     assert len(uids) == len(set(uids))
     assert all(UID(uid).is_valid for uid in uids)

@@ -9,6 +9,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+HANGING_PROTOCOL = "1.2.840.10008.5.1.4.38.1"
 
 
 def image(**attributes: Any) -> Dataset:
@@ -45,6 +46,16 @@ def part10(ds: Dataset | None = None, syntax: str = ExplicitVRLittleEndian, **at
     buffer = io.BytesIO()
     ds.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def protocol(syntax: str = ExplicitVRLittleEndian, **attributes: Any) -> bytes:
+    """A hanging protocol with a big value."""
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = HANGING_PROTOCOL, "2.25.1"
+    ds.HangingProtocolName, ds.HangingProtocolLevel, ds.ICCProfile = "Chest pair", "SITE", bytes(4000)
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
+    return part10(ds, syntax)
 
 
 def multiframe(frames: int = 3, **attributes: Any) -> bytes:

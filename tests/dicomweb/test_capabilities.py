@@ -4,6 +4,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from storage.non_patient import CATEGORIES
+
 WADL = "application/vnd.sun.wadl+xml"
 NS = {"w": "http://wadl.dev.java.net/2009/02"}
 
@@ -62,7 +64,8 @@ def test_capabilities_are_given_as_json(web):
     (resources,) = answer.json()["application"]["resources"]
     assert resources["base"] == str(web.base_url)
     paths = {each["path"] for each in resources["resource"][0]["resource"]}
-    assert paths == {"changefeed", "commitment-requests", "instances", "series", "studies", "workitems"}
+    ours = {"changefeed", "commitment-requests", "instances", "series", "studies", "workitems"}
+    assert paths == ours | CATEGORIES.keys()
 
 
 def test_the_configured_address_is_the_base(make_web):

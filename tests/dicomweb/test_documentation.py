@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from dicomweb.forms import frame_type
-from dicomweb.store_response import CANNOT_UNDERSTAND, FAILURE_REASONS, OTHER_STUDY
+from dicomweb.store_response import CANNOT_UNDERSTAND, FAILURE_REASONS, OTHER_RESOURCE
 from storage.pixels.encode import ENCODERS, LOSSY
 from storage.transfer_syntax import known
 from tests.dicomweb.builders import part10
@@ -50,7 +50,7 @@ def test_every_encoding_is_listed_with_its_media_type(page):
 
 def test_every_failure_reason_is_listed(page):
     listed = {int(reason, 16) for reason in re.findall(r"^\| `([0-9A-F]{4})` \|", page, re.MULTILINE)}
-    assert listed == {*FAILURE_REASONS.values(), CANNOT_UNDERSTAND, OTHER_STUDY}
+    assert listed == {*FAILURE_REASONS.values(), CANNOT_UNDERSTAND, OTHER_RESOURCE}
 
 
 @needs("curl")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dicomweb.media_types import PROBLEM
-from tests.dicomweb.builders import part10
+from tests.dicomweb.builders import part10, protocol
 from tests.dicomweb.worklist import STEP
 
 UIDS = {
@@ -16,6 +16,7 @@ UIDS = {
     "path": "7FE00010",
     "workitem": "1.2.9",
     "transaction": "1.2.8",
+    "uid": "2.25.1",
 }
 
 
@@ -90,6 +91,8 @@ def test_every_declared_search_parameter_is_taken(document, web):
 def test_every_get_answers_as_it_declares(document, web, store, steps):
     """Each operation is called with every media type it declares, and once for a thing that is not there."""
     store(part10())
+    dicom = {"Content-Type": "application/dicom"}
+    assert web.post("/hanging-protocols", content=protocol(), headers=dicom).status_code == 200
     steps.create(STEP, "1.2.9")
     for name, operation in operations(document):
         method, path = name.split(" ")
@@ -100,6 +103,8 @@ def test_every_get_answers_as_it_declares(document, web, store, steps):
             with web.stream("GET", url, headers={"Accept": media}) as answer:  # that of events has no end
                 pass
             assert str(answer.status_code) in operation["responses"], (name, media, answer.status_code)
+            if answer.status_code == 204:
+                continue
             declared = operation["responses"][str(answer.status_code)].get("content", {PROBLEM: {}})
             got = answer.headers["content-type"].partition(";")[0]
             assert got in {each.partition(";")[0] for each in declared}, (name, media, got)

@@ -77,3 +77,11 @@ def on_disk(engine: Engine, spool: Spool, tmp_path: Path) -> Iterator[Stored]:
     stored = Stored(DiskBlobs(tmp_path / "blobs"), SqlIndex(engine), spool)
     yield stored
     stored.archive.close()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> SqlIndex:
+    """Another index, without rows."""
+    url = f"sqlite:///{tmp_path / 'second.db'}"
+    upgrade(url)
+    return SqlIndex(connect(url))

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, select, update
 
-from isocenter.migrations import upgrade
 from storage.archive import Archive
 from storage.errors import DuplicateInstance
 from storage.instances import Accepted, InstanceKey
@@ -15,7 +14,7 @@ from storage.places import Place, place_of
 from storage.reindex import Reindexed, reindex
 from storage.search import LEVELS, Query
 from storage.spool import Spool
-from storage.sql.engine import connect, writing
+from storage.sql.engine import writing
 from storage.sql.index import SqlIndex
 from storage.sql.tables import headers, instances, metadata, removals
 from storage.sweep import sweep
@@ -36,13 +35,6 @@ def everything(engine: Engine) -> dict[str, list[Any]]:
             if table.name not in {"events", "removals"}:
                 found[table.name] = sorted(map(repr, connection.execute(select(*columns))))
     return found
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> SqlIndex:
-    url = f"sqlite:///{tmp_path / 'second.db'}"
-    upgrade(url)
-    return SqlIndex(connect(url))
 
 
 def test_rebuilt_index_equals_the_one_before(stored: Stored, engine: Engine, empty: SqlIndex):
