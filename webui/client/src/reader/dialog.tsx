@@ -10,7 +10,12 @@ interface Props {
 
 export function Dialog({ title, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    // Also when the dialog is taken away without being closed.
+    return () => before instanceof HTMLElement && before.isConnected && before.focus();
+  }, []);
   return (
     <dialog ref={dialog} onClose={onClose} aria-label={title}>
       <div class="findings-head">

@@ -3,7 +3,14 @@ import { useState } from 'preact/hooks';
 import { type Corrected, type Finding, type Measurement, standing } from './findings';
 import type { Reading } from './reading';
 
-export function EditForm({ reading, finding }: { reading: Reading; finding?: Finding }) {
+interface Props {
+  reading: Reading;
+  finding?: Finding;
+  /** Called when the form goes, saved or not. */
+  onClose: () => void;
+}
+
+export function EditForm({ reading, finding, onClose }: Props) {
   const before = finding ? standing(finding) : { label: '', measurements: [], region: null };
   const [label, setLabel] = useState(before.label);
   const [values, setValues] = useState(before.measurements.map((each) => String(each.value)));
@@ -12,6 +19,10 @@ export function EditForm({ reading, finding }: { reading: Reading; finding?: Fin
   const draft = reading.draft.value;
   const names = [...new Set(reading.findings.value.map((each) => each.label))];
 
+  const close = () => {
+    reading.stopEditing();
+    onClose();
+  };
   const submit = async (event: Event) => {
     event.preventDefault();
     const measurements = before.measurements.map((each, index): Measurement => {
@@ -24,7 +35,7 @@ export function EditForm({ reading, finding }: { reading: Reading; finding?: Fin
       const series = reading.main.series.value;
       if (!series) return;
       const added = { series_uid: series.uid, label: label.trim(), ...said, ...(draft && { region: draft }) };
-      if (await reading.add(added)) reading.stopEditing();
+      if (await reading.add(added)) close();
       return;
     }
     const corrected: Corrected = {};
@@ -33,7 +44,7 @@ export function EditForm({ reading, finding }: { reading: Reading; finding?: Fin
     if (changed.length) corrected.measurements = changed;
     if (draft && JSON.stringify(draft) !== JSON.stringify(before.region)) corrected.region = draft;
     if (!Object.keys(corrected).length) return setWrong('Nothing is different yet.');
-    if (await reading.judge(finding, { verdict: 'correct', corrected, ...said })) reading.stopEditing();
+    if (await reading.judge(finding, { verdict: 'correct', corrected, ...said })) close();
   };
 
   return (
@@ -84,7 +95,7 @@ export function EditForm({ reading, finding }: { reading: Reading; finding?: Fin
         <button type="submit" class="primary" disabled={reading.busy.value}>
           Save
         </button>
-        <button type="button" onClick={() => reading.stopEditing()}>
+        <button type="button" onClick={close}>
           Cancel
         </button>
       </div>

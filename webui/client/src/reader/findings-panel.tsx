@@ -7,11 +7,12 @@ import type { Reading } from './reading';
 
 export function FindingsPanel({ reading }: { reading: Reading }) {
   const findings = reading.findings.value;
+  const adding = useRef<HTMLButtonElement>(null);
   return (
     <aside class="findings" aria-label="Findings">
       <div class="findings-head">
         <h2>Findings</h2>
-        <button type="button" onClick={() => reading.startAddition()}>
+        <button type="button" ref={adding} onClick={() => reading.startAddition()}>
           Add a finding
         </button>
       </div>
@@ -20,7 +21,7 @@ export function FindingsPanel({ reading }: { reading: Reading }) {
           {reading.findingsFailure.value}
         </p>
       )}
-      {reading.editing.value === 'add' && <EditForm reading={reading} />}
+      {reading.editing.value === 'add' && <EditForm reading={reading} onClose={() => adding.current?.focus()} />}
       {reading.told.value && findings.length === 0 && (
         <p class="quiet">No model has said anything about this study. Add what you see.</p>
       )}
@@ -43,12 +44,15 @@ function FindingCard({ finding, reading }: { finding: Finding; reading: Reading 
   const selected = reading.selected.value === finding.id;
   const { label, measurements } = standing(finding);
   const card = useRef<HTMLLIElement>(null);
+  const open = useRef<HTMLButtonElement>(null);
+  // What was pressed is replaced by what it led to: the focus stays with the finding.
+  const stay = () => open.current?.focus({ preventScroll: true });
   useEffect(() => {
     if (selected && isBeside()) card.current?.scrollIntoView({ block: 'nearest' });
   }, [selected]);
   return (
     <li ref={card} class={`finding${selected ? ' selected' : ''}${isAlarm(finding) ? ' critical' : ''}`} data-verdict={finding.review?.verdict ?? 'none'}>
-      <button type="button" class="finding-open" aria-current={selected} onClick={() => reading.select(finding)}>
+      <button type="button" class="finding-open" ref={open} aria-current={selected} onClick={() => reading.select(finding)}>
         <span class="finding-label">{label}</span>
         {finding.site && <span class="quiet-inline"> {finding.site}</span>}
         {finding.score !== null && <Score value={finding.score} />}
@@ -68,9 +72,9 @@ function FindingCard({ finding, reading }: { finding: Finding; reading: Reading 
       {finding.note && selected && <p class="quiet">{finding.note}</p>}
       <Source finding={finding} reading={reading} />
       {selected && reading.editing.value === 'correct' ? (
-        <EditForm reading={reading} finding={finding} />
+        <EditForm reading={reading} finding={finding} onClose={stay} />
       ) : (
-        <Verdict finding={finding} reading={reading} />
+        <Verdict finding={finding} reading={reading} onSaid={stay} />
       )}
     </li>
   );
@@ -129,8 +133,11 @@ function Source({ finding, reading }: { finding: Finding; reading: Reading }) {
   );
 }
 
-function Verdict({ finding, reading }: { finding: Finding; reading: Reading }) {
+function Verdict({ finding, reading, onSaid }: { finding: Finding; reading: Reading; onSaid: () => void }) {
   const comment = useRef<HTMLInputElement>(null);
+  const say = async (saving: Promise<boolean>) => {
+    if (await saving) onSaid();
+  };
   const { review } = finding;
   const busy = reading.busy.value;
   if (review) {
@@ -139,7 +146,7 @@ function Verdict({ finding, reading }: { finding: Finding; reading: Reading }) {
         <b>{VERDICTS[review.verdict]}</b> by {review.by.replaceAll('^', ' ')}
         {review.comment && <q>{review.comment}</q>}
         {finding.signed && <span class="quiet-inline"> signed</span>}
-        <button type="button" disabled={busy} onClick={() => void reading.undo(finding)}>
+        <button type="button" disabled={busy} onClick={() => void say(reading.undo(finding))}>
           Undo
         </button>
       </p>
@@ -155,7 +162,7 @@ function Verdict({ finding, reading }: { finding: Finding; reading: Reading }) {
         type="button"
         disabled={busy}
         aria-keyshortcuts="A"
-        onClick={() => void reading.judge(finding, { verdict: 'accept', ...said() })}
+        onClick={() => void say(reading.judge(finding, { verdict: 'accept', ...said() }))}
       >
         ✓ Accept
       </button>
@@ -163,7 +170,7 @@ function Verdict({ finding, reading }: { finding: Finding; reading: Reading }) {
         type="button"
         disabled={busy}
         aria-keyshortcuts="X"
-        onClick={() => void reading.judge(finding, { verdict: 'reject', ...said() })}
+        onClick={() => void say(reading.judge(finding, { verdict: 'reject', ...said() }))}
       >
         ✕ Reject
       </button>

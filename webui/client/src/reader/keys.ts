@@ -39,7 +39,7 @@ function actions(reading: Reading): Record<string, () => void> {
   const finding = reading.finding.value;
   const presets = CT_PRESETS.map(({ window }, index) => [
     String(index + 1),
-    () => main.series.value?.modality === 'CT' && main.view?.setWindow(window),
+    () => main.series.value?.modality === 'CT' && main.setWindow(window),
   ]);
   return {
     ArrowDown: () => main.step(1),
@@ -58,10 +58,10 @@ function actions(reading: Reading): Record<string, () => void> {
     k: () => finding && isAlarm(finding) && void reading.acknowledge(finding),
     u: () => finding?.review && void reading.undo(finding),
     i: () => main.view?.invert(),
-    f: () => main.view?.fit(),
+    f: () => reading.fit(),
     '+': () => main.view?.zoomBy(1.2),
     '-': () => main.view?.zoomBy(1 / 1.2),
-    '0': () => main.view?.resetWindow(),
+    '0': () => main.resetWindow(),
     m: () => (reading.marks.value = !reading.marks.value),
     ' ': () => main.play(),
     ...Object.fromEntries(presets),

@@ -1,60 +1,53 @@
-/** The volume in three planes, with the lines where the other two cut. */
+/** The volume in three planes, with the lines where the other two cut, and the findings in it. */
+import { useSignalEffect } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { standing } from './findings';
 import type { Point } from './geometry';
+import { changeWindow, listen, type Surface } from './gestures';
 import type { Mpr, Plane } from './mpr';
+import type { Sides } from './patient';
 import type { Reading } from './reading';
+import { SideLetters } from './sides';
+import { WindowText } from './window-text';
 
 const NAMES: readonly (readonly [Plane, string])[] = [
   ['axial', 'Axial'],
   ['sagittal', 'Sagittal'],
   ['coronal', 'Coronal'],
 ];
-const WHEEL_STEP = 40;
 
 export function MprView({ reading }: { reading: Reading }) {
   const elements = useRef<Partial<Record<Plane, HTMLDivElement>>>({});
-  const mpr = useRef<Mpr | null>(null);
-  const [meeting, setMeeting] = useState<Partial<Record<Plane, Point | null>>>({});
+  const [mpr, setMpr] = useState<Mpr | null>(null);
+  const [drawn, redraw] = useState(0);
   const [failure, setFailure] = useState('');
   useEffect(() => {
     let open = true;
+    let made: Mpr | null = null;
     const start = async () => {
       const [viewer, { Mpr }] = await Promise.all([import('./viewer'), import('./mpr')]);
       if (!open) return;
       if (!viewer.canDrawVolumes()) return setFailure('Volumes need WebGL, which this browser does not offer.');
       const frames = reading.main.frames.value;
       viewer.describe(frames);
-      const update = () => {
-        const now = mpr.current;
-        if (now) setMeeting(Object.fromEntries(NAMES.map(([plane]) => [plane, now.meetingIn(plane)])));
-      };
-      mpr.current = new Mpr(elements.current as Record<Plane, HTMLDivElement>, update);
-      await mpr.current.show(reading.main.series.value?.uid ?? '', frames, reading.main.window.value);
-      update();
+      made = new Mpr(elements.current as Record<Plane, HTMLDivElement>, () => redraw((count) => count + 1));
+      await made.show(reading.main.series.value?.uid ?? '', frames, reading.main.window.value);
+      if (open) setMpr(made);
     };
     start().catch(() => setFailure('This series does not make a volume.'));
+    const observer = new ResizeObserver(() => made?.resized());
+    for (const element of Object.values(elements.current)) observer.observe(element);
     return () => {
       open = false;
-      mpr.current?.close();
-      mpr.current = null;
+      observer.disconnect();
+      made?.close();
     };
   }, []);
+  useFollowing(mpr, reading);
   return (
     <div class="mpr">
       {NAMES.map(([plane, name]) => (
-        <section
-          key={plane}
-          class="pane"
-          tabIndex={0}
-          aria-label={`${name} plane`}
-          onWheel={(event) => mpr.current?.scroll(plane, Math.round(event.deltaY / WHEEL_STEP) || Math.sign(event.deltaY))}
-          onPointerMove={(event) => event.buttons & 1 && mpr.current?.meetAt(plane, place(event))}
-          onPointerDown={(event) => event.button === 0 && mpr.current?.meetAt(plane, place(event))}
-        >
-          <div class="canvas" ref={(element) => void (element && (elements.current[plane] = element))} />
-          <Lines at={meeting[plane] ?? null} />
-          <p class="corner top-left">{name}</p>
-        </section>
+        <PlaneView key={plane} mpr={mpr} drawn={drawn} plane={plane} name={name} reading={reading} elements={elements.current} />
       ))}
       {failure && (
         <p class="pane-failure" role="alert">
@@ -65,9 +58,62 @@ export function MprView({ reading }: { reading: Reading }) {
   );
 }
 
-function place(event: PointerEvent & { currentTarget: HTMLElement }): Point {
-  const box = event.currentTarget.getBoundingClientRect();
-  return [event.clientX - box.left, event.clientY - box.top];
+/** The planes follow the window, the finding that is selected, and the wish to see all. */
+function useFollowing(mpr: Mpr | null, reading: Reading): void {
+  const now = useRef(mpr);
+  now.current = mpr;
+  useSignalEffect(() => {
+    const window = reading.main.window.value;
+    if (window) now.current?.setWindow(window);
+  });
+  useSignalEffect(() => {
+    if (reading.fits.value) now.current?.fit();
+  });
+  const selected = reading.finding.value;
+  useEffect(() => {
+    const sphere = selected && reading.sphereOf(selected);
+    if (sphere) mpr?.meet(sphere.center);
+  }, [mpr, selected?.id]);
+}
+
+interface PlaneProps {
+  mpr: Mpr | null;
+  /** Changes whenever a plane was moved. */
+  drawn: number;
+  plane: Plane;
+  name: string;
+  reading: Reading;
+  elements: Partial<Record<Plane, HTMLDivElement>>;
+}
+
+function PlaneView({ mpr, drawn, plane, name, reading, elements }: PlaneProps) {
+  const outer = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (!mpr || !outer.current) return;
+    const surface: Surface = {
+      step: (by) => mpr.scroll(plane, by),
+      changeWindow: (x, y) => changeWindow(reading.main, x, y),
+      zoomBy: (factor, around) => mpr.zoomBy(plane, factor, around),
+      panBy: (x, y) => mpr.panBy(plane, x, y),
+      press: (at) => mpr.meetAt(plane, at),
+    };
+    const chosen = reading.tool;
+    return listen(outer.current, surface, () => (chosen.value === 'scroll' ? 'press' : (chosen.value ?? 'press')));
+  }, [mpr]);
+  const sides: Sides | null = mpr?.sidesIn(plane) ?? null;
+  return (
+    <section class="pane" ref={outer} tabIndex={0} aria-label={`${name} plane`}>
+      <div class="canvas" ref={(element) => void (element && (elements[plane] = element))} />
+      <Lines at={mpr?.meetingIn(plane) ?? null} />
+      {mpr && reading.marks.value && <Marks mpr={mpr} drawn={drawn} plane={plane} reading={reading} />}
+      <SideLetters sides={sides} />
+      <p class="corner top-left">
+        {name}
+        <br />
+        <WindowText window={reading.main.window.value} />
+      </p>
+    </section>
+  );
 }
 
 function Lines({ at }: { at: Point | null }) {
@@ -76,6 +122,30 @@ function Lines({ at }: { at: Point | null }) {
     <svg class="overlay reference" aria-hidden="true">
       <line x1="0" x2="100%" y1={at[1]} y2={at[1]} />
       <line y1="0" y2="100%" x1={at[0]} x2={at[0]} />
+    </svg>
+  );
+}
+
+/** Findings that the plane goes through, as circles. */
+function Marks({ mpr, plane, reading }: { mpr: Mpr; drawn: number; plane: Plane; reading: Reading }) {
+  return (
+    <svg class="overlay" aria-hidden="true">
+      {reading.findings.value.map((finding) => {
+        const sphere = reading.sphereOf(finding);
+        const circle = sphere && mpr.circleIn(plane, sphere.center, sphere.radius);
+        if (!circle) return null;
+        const [x, y] = circle.at;
+        const selected = reading.selected.value === finding.id ? ' selected' : '';
+        return (
+          <g key={finding.id} class={`mark-shape verdict-${finding.review?.verdict ?? 'none'}${selected}`} data-finding={finding.id}>
+            <circle class="rim" cx={x} cy={y} r={circle.radius} />
+            <circle cx={x} cy={y} r={circle.radius} />
+            <text x={x + circle.radius + 6} y={y + 4}>
+              {standing(finding).label}
+            </text>
+          </g>
+        );
+      })}
     </svg>
   );
 }

@@ -7,12 +7,17 @@ import {
   volumeLoader,
 } from '@cornerstonejs/core';
 import type { Point } from './geometry';
-import type { Frame } from './series';
+import { letters, type Sides, sidesOf, type Vector } from './patient';
+import { cross, type Frame } from './series';
 import { renderingEngine, type Window } from './viewer';
 
 export const PLANES = ['axial', 'sagittal', 'coronal'] as const;
 export type Plane = (typeof PLANES)[number];
 const SCHEME = 'cornerstoneStreamingImageVolume';
+/** A point is seen this far from its plane. */
+const NEAR_MM = 3;
+/** A ring no smaller than this, in pixels, leaves to be seen what it is around. */
+const LEAST_RING = 12;
 const EVENTS = [Enums.Events.IMAGE_RENDERED, Enums.Events.CAMERA_MODIFIED];
 
 const idOf = (plane: Plane) => `mpr-${plane}`;
@@ -66,12 +71,63 @@ export class Mpr {
 
   /** All planes go through the point that is seen at a place of one. */
   meetAt(plane: Plane, at: Point): void {
-    const world = this.viewport(plane).canvasToWorld([at[0], at[1]]);
-    this.meeting = world;
-    for (const other of PLANES) {
-      if (other !== plane) this.viewport(other).jumpToWorld(world);
-    }
+    const others = PLANES.filter((other) => other !== plane);
+    this.meet(this.viewport(plane).canvasToWorld([at[0], at[1]]), others);
+  }
+
+  /** All planes go through a point of the patient. */
+  meet([x, y, z]: Vector | Types.Point3, planes: readonly Plane[] = PLANES): void {
+    this.meeting = [x, y, z];
+    for (const plane of planes) this.viewport(plane).jumpToWorld([x, y, z]);
     this.changed();
+  }
+
+  /** Zooms a plane around a point of its element, which stays where it is. */
+  zoomBy(plane: Plane, factor: number, around: Point): void {
+    const viewport = this.viewport(plane);
+    const under = viewport.canvasToWorld([around[0], around[1]]);
+    viewport.setZoom(Math.min(40, Math.max(0.2, viewport.getZoom() * factor)));
+    const [x, y] = viewport.worldToCanvas(under);
+    this.panBy(plane, around[0] - x, around[1] - y);
+  }
+
+  panBy(plane: Plane, x: number, y: number): void {
+    const viewport = this.viewport(plane);
+    const [left, top] = viewport.getPan();
+    viewport.setPan([left + x, top + y]);
+    viewport.render();
+  }
+
+  /** Every plane whole again, through the same point. */
+  fit(): void {
+    const { meeting } = this;
+    for (const plane of PLANES) this.viewport(plane).resetCamera();
+    if (meeting) this.meet(meeting);
+    this.engine.renderViewports(PLANES.map(idOf));
+  }
+
+  resized(): void {
+    this.engine.resize(true, true);
+  }
+
+  /** Where a plane cuts a ball: middle and radius in pixels of its element; null where it does not. */
+  circleIn(plane: Plane, center: Vector, radius: number): { at: Point; radius: number } | null {
+    const viewport = this.viewport(plane);
+    const { focalPoint, viewPlaneNormal, viewUp } = viewport.getCamera();
+    if (!focalPoint || !viewPlaneNormal || !viewUp) return null;
+    const far = center.reduce((sum, each, axis) => sum + (each - (focalPoint[axis] ?? 0)) * (viewPlaneNormal[axis] ?? 0), 0);
+    const reach = Math.max(radius, NEAR_MM);
+    if (Math.abs(far) > reach) return null;
+    const on = moved([...center], focalPoint, viewPlaneNormal);
+    const [x, y] = viewport.worldToCanvas(on);
+    const [upX, upY] = viewport.worldToCanvas([on[0] + viewUp[0], on[1] + viewUp[1], on[2] + viewUp[2]]);
+    return { at: [x, y], radius: Math.max(LEAST_RING, Math.sqrt(reach ** 2 - far ** 2) * Math.hypot(upX - x, upY - y)) };
+  }
+
+  sidesIn(plane: Plane): Sides | null {
+    const { viewUp, viewPlaneNormal } = this.viewport(plane).getCamera();
+    if (!viewUp || !viewPlaneNormal) return null;
+    return sidesOf(letters(cross(viewUp, viewPlaneNormal)), letters(viewUp.map((each) => -each)));
   }
 
   /** Where the planes meet, in pixels of the element of a plane. */

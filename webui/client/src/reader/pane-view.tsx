@@ -1,12 +1,16 @@
 /** One pane: the image, what is drawn over it, and what is said of it in its corners. */
 import { useEffect, useRef } from 'preact/hooks';
 import { type Attributes, day, number, text } from '../dicom';
-import { type Tool, listen } from './gestures';
+import { type Tool, listen, surfaceOf } from './gestures';
 import { MaskLayer } from './mask-layer';
 import { Overlay } from './overlay';
 import type { Pane } from './pane';
+import { Placeholder } from './placeholder';
 import type { Reading } from './reading';
+import { ReferenceLine } from './reference-line';
 import { seriesUrl } from './series';
+import { PaneSides } from './sides';
+import { WindowText } from './window-text';
 
 export function PaneView({ pane, reading, name }: { pane: Pane; reading: Reading; name: string }) {
   const series = pane.series.value;
@@ -33,7 +37,7 @@ function ImagePane({ pane, reading, name }: { pane: Pane; reading: Reading; name
     if (!outer || !inner) return;
     void pane.attach(inner);
     const tool = (touch: boolean): Tool => reading.tool.value ?? (touch ? 'scroll' : 'window');
-    const stop = listen(outer, pane, tool);
+    const stop = listen(outer, surfaceOf(pane), tool);
     const observer = new ResizeObserver(() => pane.view?.resized());
     observer.observe(inner);
     return () => {
@@ -57,6 +61,8 @@ function ImagePane({ pane, reading, name }: { pane: Pane; reading: Reading; name
       <Placeholder pane={pane} />
       {pane.shown.value && <MaskLayer pane={pane} reading={reading} />}
       {pane.shown.value && <Overlay pane={pane} reading={reading} />}
+      {reading.comparing.value && <ReferenceLine pane={pane} other={pane === reading.main ? reading.other : reading.main} />}
+      <PaneSides pane={pane} />
       <Corners pane={pane} />
       {pane.failure.value && (
         <p class="pane-failure" role="alert">
@@ -68,18 +74,8 @@ function ImagePane({ pane, reading, name }: { pane: Pane; reading: Reading; name
   );
 }
 
-/** What the server drew, until the frame itself is there, or in its place where it cannot be decoded. */
-function Placeholder({ pane }: { pane: Pane }) {
-  const series = pane.series.value;
-  if (!series || (pane.shown.value && !pane.failure.value)) return null;
-  const frame = pane.frame.value;
-  const url = frame && pane.failure.value ? frame.url : seriesUrl(series);
-  return <img class="placeholder" src={`${url}/rendered?accept=image/jpeg`} alt="" />;
-}
-
 function Corners({ pane }: { pane: Pane }) {
   const header = pane.frame.value?.header;
-  const window = pane.window.value;
   const count = pane.frames.value.length;
   if (!header) return null;
   return (
@@ -90,11 +86,7 @@ function Corners({ pane }: { pane: Pane }) {
         {day(text(header, '00080020'))}
       </p>
       <p class="corner bottom-left">
-        {window && !isColour(header) && (
-          <span>
-            W {Math.round(window.width)} C {Math.round(window.center)}
-          </span>
-        )}
+        {!isColour(header) && <WindowText window={pane.window.value} />}
         {pane.inverted.value && ' inverted'}
       </p>
       <p class="corner bottom-right">

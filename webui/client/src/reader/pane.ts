@@ -1,7 +1,7 @@
 /** The state of one pane: which series, which frame of it, how it is shown, how much of it has come. */
 import { batch, computed, type Signal, signal } from '@preact/signals';
 import { Prefetch } from './prefetch';
-import { type Frame, readFrames, type Series, windowsOf } from './series';
+import { type Frame, frameUrl, readFrames, type Series, seriesUrl, windowsOf } from './series';
 import type { Matrix } from './geometry';
 import type { StackView, Window } from './viewer';
 
@@ -26,6 +26,10 @@ export class Pane {
   readonly shown: Signal<Frame | null> = signal(null);
   readonly matrix: Signal<Matrix | null> = signal(null);
   readonly window: Signal<Window | null> = signal(null);
+  /** What the server draws until the frame itself is there: its address, but for how it is shown. */
+  readonly picture: Signal<string | null> = signal(null);
+  /** The window that a person asked for before there was a frame to show with it. */
+  readonly asked: Signal<Window | null> = signal(null);
   readonly inverted = signal(false);
   readonly playing = signal(false);
   readonly frame = computed(() => this.frames.value[this.index.value] ?? null);
@@ -52,6 +56,8 @@ export class Pane {
     this.stop();
     this.view?.close();
     this.view = null;
+    // What is drawn next of this series looks the same.
+    this.asked.value = this.window.value;
     this.shown.value = null;
   }
 
@@ -68,6 +74,9 @@ export class Pane {
       this.shown.value = null;
       this.loaded.value = 0;
       this.failure.value = null;
+      this.window.value = null;
+      this.asked.value = null;
+      this.picture.value = sop ? frameUrl(series, sop, frame) : seriesUrl(series);
     });
     if (series.kind === 'document') return;
     try {
@@ -76,6 +85,7 @@ export class Pane {
       batch(() => {
         this.frames.value = frames;
         this.index.value = named >= 0 ? named : Math.floor(frames.length / 2);
+        this.window.value = this.windows.value[0] ?? null;
       });
       if (this.view) await this.display();
     } catch (error) {
@@ -88,15 +98,20 @@ export class Pane {
     const { signal: asked } = this.opening;
     if (!this.view || !this.viewer || !frames.length) return;
     this.viewer.describe(frames);
+    const index = this.index.value;
     try {
-      await this.view.show(frames, this.index.value);
+      await this.view.show(frames, index);
     } catch {
-      this.failure.value = 'This image cannot be decoded here; the server shows it with the window of the file.';
+      if (asked.aborted) return;
+      this.picture.value = this.frame.value?.url ?? null;
+      this.failure.value = 'This image cannot be decoded here; the server draws it.';
       return;
     }
     if (asked.aborted) return;
+    this.shown.value = frames[index] ?? null;
+    if (this.asked.value) this.view.setWindow(this.asked.value);
     this.seen();
-    this.shown.value = frames[this.index.value] ?? null;
+    void this.move();
     const { fetchFrame } = this.viewer;
     this.prefetch = new Prefetch(frames, fetchFrame, () => this.index.value, (count) => (this.loaded.value = count));
     void this.prefetch.run();
@@ -104,7 +119,7 @@ export class Pane {
 
   private seen(): void {
     const { view } = this;
-    if (!view) return;
+    if (!view || !this.shown.value) return;
     batch(() => {
       this.matrix.value = view.matrix;
       this.window.value = view.window;
@@ -114,7 +129,25 @@ export class Pane {
 
   goTo(index: number): void {
     this.index.value = Math.max(0, Math.min(this.frames.peek().length - 1, Math.round(index)));
-    void this.move();
+    if (this.shown.peek()) void this.move();
+    else this.picture.value = this.frame.value?.url ?? this.picture.value;
+  }
+
+  /** Shows with a window: the frame, or what stands in for it until the frame is there. */
+  setWindow(window: Window): void {
+    if (this.view && this.shown.peek()) return this.view.setWindow(window);
+    batch(() => {
+      this.window.value = window;
+      this.asked.value = window;
+      this.picture.value = this.frame.value?.url ?? this.picture.value;
+    });
+  }
+
+  /** The window with which the series was opened. */
+  resetWindow(): void {
+    const first = this.windows.value[0];
+    if (this.view && this.shown.peek()) this.view.resetWindow();
+    else if (first) this.setWindow(first);
   }
 
   step(by: number): void {
@@ -134,6 +167,7 @@ export class Pane {
         this.seen();
       }
     } catch {
+      this.picture.value = this.frame.value?.url ?? null;
       this.failure.value = 'This image cannot be read or decoded.';
     } finally {
       this.moving = false;

@@ -4,6 +4,7 @@ import { Problem } from '../http';
 import { type Addition, acknowledge, add, type Finding, type Findings, isAlarm, type Judgement, judge, type Region, readFindings, sign, standing, undo } from './findings';
 import { readSegments, type Segment } from './masks';
 import { Pane } from './pane';
+import { inPatient, planeOf, plus, type Vector } from './patient';
 import { reviewerName } from './reviewer';
 import { firstSeries, readPriors, readStudy, type Study } from './series';
 import type { Tool } from './gestures';
@@ -23,6 +24,8 @@ export class Reading {
   readonly comparing = signal(false);
   readonly linked = signal(true);
   readonly mpr = signal(false);
+  /** How often the whole image was asked for. */
+  readonly fits = signal(0);
   /** The place of a correction or an own finding while it is edited. */
   readonly draft: Signal<Region | null> = signal(null);
   readonly editing: Signal<'correct' | 'add' | null> = signal(null);
@@ -57,23 +60,36 @@ export class Reading {
       const study = await readStudy(this.uid);
       this.study.value = study;
       await Promise.race([findings, new Promise((resolve) => setTimeout(resolve, 400))]);
-      await this.openFirst(study);
+      await this.openFirst(study, findings);
       this.priors.value = await readPriors(study);
     } catch (error) {
       this.failure.value = error;
     }
   }
 
-  /** The image of the most important finding that nobody has judged, else the middle of the first series. */
-  private async openFirst(study: Study): Promise<void> {
+  private async leadToFinding(): Promise<void> {
     const important = this.findings.value.find((each) => !each.review && placeOf(each));
-    if (important) {
-      this.selected.value = important.id;
-      await this.show(important);
-    }
+    if (!important) return;
+    this.selected.value = important.id;
+    await this.show(important);
+  }
+
+  /** The image of the most important finding that nobody has judged, else the middle of the first series. */
+  private async openFirst(study: Study, findings: Promise<void>): Promise<void> {
+    await this.leadToFinding();
     if (this.main.series.value) return;
+    // Findings that come late still lead, as long as nothing is looked at.
+    void findings.then(() => {
+      if (!this.main.shown.value && !this.selected.value) void this.leadToFinding();
+    });
     const first = firstSeries(study, this.findings.value.map((each) => each.series_uid));
     if (first) void this.main.open(first);
+  }
+
+  /** The whole image again; in three planes, each of them. */
+  fit(): void {
+    this.main.view?.fit();
+    this.fits.value += 1;
   }
 
   close(): void {
@@ -104,10 +120,21 @@ export class Reading {
 
   /** Selects a finding, and goes to where it is. */
   select(finding: Finding): void {
-    this.mpr.value = false;
+    if (!this.sphereOf(finding)) this.mpr.value = false;
     this.stopEditing();
     this.selected.value = finding.id;
-    void this.show(finding);
+    if (!this.mpr.value) void this.show(finding);
+  }
+
+  /** A ball around the place of a finding in the series that is shown: its middle and radius in mm. */
+  sphereOf(finding: Finding): { center: Vector; radius: number } | null {
+    const { region } = standing(finding);
+    const frame = region && this.main.frames.value.find((each) => each.sop === region.sop_uid && each.frame === region.frame);
+    const plane = frame && planeOf(frame);
+    if (!plane) return null;
+    const points = region.points.map((point) => inPatient(plane, point));
+    const middle = points.reduce((sum, point) => plus(sum, 1 / points.length, point), [0, 0, 0] as Vector);
+    return { center: middle, radius: Math.max(...points.map((point) => Math.hypot(...plus(point, -1, middle)))) };
   }
 
   private async show(finding: Finding): Promise<void> {
@@ -184,6 +211,7 @@ export class Reading {
   startCorrection(finding: Finding): void {
     batch(() => {
       this.selected.value = finding.id;
+      this.mpr.value = false;
       this.draft.value = standing(finding).region;
       this.editing.value = 'correct';
     });
@@ -192,6 +220,7 @@ export class Reading {
 
   startAddition(): void {
     batch(() => {
+      this.mpr.value = false;
       this.selected.value = null;
       this.draft.value = null;
       this.editing.value = 'add';

@@ -79,6 +79,11 @@ export function seriesUrl(series: Series): string {
   return `${ROOT}/studies/${series.study}/series/${series.uid}`;
 }
 
+/** `frame` from 1. */
+export function frameUrl(series: Series, sop: string, frame: number): string {
+  return `${seriesUrl(series)}/instances/${sop}/frames/${frame}`;
+}
+
 /**
  * The frames of a series, without spacings that are none (zero occurs in the field, and nothing could be drawn): along the
  * patient where all lie parallel, else in the order of their numbers.
@@ -95,7 +100,7 @@ function framesOf(series: Series, header: Attributes): Frame[] {
   const sop = text(header, '00080018');
   const count = number(header, '00280008') ?? 1;
   return Array.from({ length: count }, (_, index) => {
-    const url = `${seriesUrl(series)}/instances/${sop}/frames/${index + 1}`;
+    const url = frameUrl(series, sop, index + 1);
     return { imageId: `wadors:${location.origin}${url}`, url, sop, frame: index + 1, header };
   });
 }

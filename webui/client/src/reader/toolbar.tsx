@@ -14,10 +14,11 @@ const TOOLS: readonly (readonly [Tool, string, string])[] = [
 
 export function Toolbar({ reading }: { reading: Reading }) {
   const pane = reading.main;
+  const mpr = reading.mpr.value;
   if (pane.series.value?.kind === 'document') return null;
   return (
     <div class="toolbar" role="toolbar" aria-label="Image">
-      {TOOLS.map(([tool, name, hint]) => (
+      {(mpr ? TOOLS.filter(([tool]) => tool !== 'scroll') : TOOLS).map(([tool, name, hint]) => (
         <button
           type="button"
           key={tool}
@@ -29,13 +30,15 @@ export function Toolbar({ reading }: { reading: Reading }) {
         </button>
       ))}
       <Presets reading={reading} />
-      <button type="button" aria-pressed={pane.inverted.value} title="I" onClick={() => pane.view?.invert()}>
-        Invert
-      </button>
-      <button type="button" title="F" onClick={() => pane.view?.fit()}>
+      {!mpr && (
+        <button type="button" aria-pressed={pane.inverted.value} title="I" onClick={() => pane.view?.invert()}>
+          Invert
+        </button>
+      )}
+      <button type="button" title="F" onClick={() => reading.fit()}>
         Fit
       </button>
-      {pane.frames.value.length > 1 && (
+      {!mpr && pane.frames.value.length > 1 && (
         <button type="button" aria-pressed={pane.playing.value} title="Space" onClick={() => pane.play()}>
           Cine
         </button>
@@ -50,7 +53,7 @@ export function Toolbar({ reading }: { reading: Reading }) {
       </button>
       <MaskChoice reading={reading} />
       <Compare reading={reading} />
-      {(reading.mpr.value || isVolume(pane.frames.value)) && (
+      {(mpr || isVolume(pane.frames.value)) && (
         <button
           type="button"
           aria-pressed={reading.mpr.value}
@@ -75,8 +78,8 @@ function Presets({ reading }: { reading: Reading }) {
         value=""
         onChange={(event) => {
           const chosen = presets[Number(event.currentTarget.value)];
-          if (event.currentTarget.value === 'reset') pane.view?.resetWindow();
-          else if (chosen) pane.view?.setWindow(chosen.window);
+          if (event.currentTarget.value === 'reset') pane.resetWindow();
+          else if (chosen) pane.setWindow(chosen.window);
           event.currentTarget.value = '';
         }}
       >
