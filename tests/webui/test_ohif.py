@@ -12,9 +12,8 @@ from playwright.sync_api import expect
 from isocenter.viewer import VERSION, ViewerNotInstalled, install, package_of_registry
 from tests.conftest import missing
 from tests.webui.browser import WORKSTATION, keep_picture, page_of
-from tests.webui.test_reader import address, analysed, browser, playwright, study_of
+from tests.webui.reading import study_of
 
-__all__ = ["address", "analysed", "browser", "playwright"]
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.soak]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "isocenter-tests"

@@ -12,9 +12,7 @@ from storage.instances import Origin
 from tests.storage.builders import STUDY, part10, spooled
 from tests.support.web import serving
 from tests.webui.browser import PHONE, WORKSTATION, barriers, keep_picture, page_of
-from tests.webui.test_reader import browser, playwright
 
-__all__ = ["browser", "playwright"]
 pytestmark = pytest.mark.xdist_group("browser")
 
 SIZES = pytest.mark.parametrize("size", [WORKSTATION, PHONE], ids=["workstation", "phone"])

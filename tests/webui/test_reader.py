@@ -1,117 +1,28 @@
 """A reader at a workstation, and one with a phone: from the worklist to the signed report."""
 
-import io
-import re
 import subprocess
 from dataclasses import replace
 
-import httpx
-import numpy as np
 import pydicom
 import pytest
-from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from isocenter.http import create_app
-from isocenter.services import open_services
-from isocenter.settings import load_settings
-from sample_studies.samples import ensure_sample
-from storage.instances import Origin
-from storage.search import Query
-from tests.conftest import missing
 from tests.isocenter.conftest import store_ct
-from tests.storage.builders import spooled
 from tests.support.programs import needs
-from tests.support.web import serving
-from tests.webui.browser import PHONE, WORKSTATION, barriers, chromium, keep_picture, page_of
-from webui.client_files import INDEX
+from tests.webui.browser import PHONE, WORKSTATION, barriers, keep_picture, page_of
+from tests.webui.reading import (
+    findings_of,
+    first_finding,
+    index_of,
+    open_study,
+    picture_of,
+    say_who,
+    study_of,
+)
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    if not INDEX.is_file():
-        missing("THE PAGES ARE NOT BUILT: run `make client`")
-    with sync_playwright() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="module")
-def browser(playwright):
-    with chromium(playwright) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def analysed(tmp_path_factory, samples):
-    """The archive with the sample chest CT, and what the models found in it."""
-    given = {"data": tmp_path_factory.mktemp("reader") / "data", "inference.settle_seconds": 0}
-    with open_services(load_settings(None, {}, given)) as services:
-        with services.archive.delivery(Origin("import")) as delivery:
-            for path in ensure_sample("red-triangle", samples):
-                delivery.ingest(spooled(services.spool, path.read_bytes()))
-        services.triggers().poll()
-        pipeline = services.pipeline()
-        for uid in services.work.due():
-            assert pipeline.run(uid).results
-        yield services
-
-
-@pytest.fixture(scope="module")
-def address(analysed):
-    with serving(create_app(analysed)) as address:
-        yield address
-
-
-@pytest.fixture
-def as_before(analysed, address):
-    """Takes back what a test said, so that the next reader finds the study as the models left it."""
-    yield
-    study = study_of(analysed)
-    path = f"{address}/api/studies/{study}/findings"
-    for finding in httpx.get(path, timeout=30).json()["findings"]:
-        if finding["review"]:
-            url = f"{path}/{finding['id']}/reviews/{finding['review']['id']}"
-            assert httpx.request("DELETE", url, json={"reviewer": {"name": "Test"}}, timeout=30).is_success
-
-
-def study_of(services) -> str:
-    return services.archive.search(Query("study", limit=1)).answers[0]["0020000D"]["Value"][0]
-
-
-def findings_of(address, services) -> dict:
-    return httpx.get(f"{address}/api/studies/{study_of(services)}/findings", timeout=30).json()
-
-
-def open_study(page) -> None:
-    page.goto("/")
-    expect(page.get_by_text("Findings", exact=True).first).to_be_visible()
-    page.get_by_role("link", name="Red, Triangle").click()
-    expect(page.locator(".pane[data-shown]")).to_be_visible()
-    expect(page.locator(".placeholder")).to_have_count(0)
-
-
-def picture_of(page) -> np.ndarray:
-    """What is on the screen where the image is, as grey values."""
-    taken = page.locator(".pane .canvas").first.screenshot()
-    return np.asarray(Image.open(io.BytesIO(taken)).convert("L"))
-
-
-def index_of(page) -> int:
-    return int(page.locator(".pane").first.get_attribute("data-index"))
-
-
-def say_who(page) -> None:
-    page.get_by_label("Family name").fill("Reader")
-    page.get_by_label("Given name").fill("Ann")
-    page.get_by_role("button", name="This is me").click()
-
-
-def first_finding(page, verdict: str = "none"):
-    return page.locator(f".finding[data-verdict={verdict}]").first
 
 
 def signed_report(analysed, address, tmp_path):
@@ -269,78 +180,6 @@ def test_a_critical_finding_is_seen_first_and_acknowledged(browser, address, cri
         expect(page.locator(".alarm")).to_have_count(0)
 
 
-def test_what_is_done_before_the_frame_is_there_is_not_lost(browser, address):
-    with page_of(browser, address, **WORKSTATION) as page:
-        page.route("**/frames/*", lambda _: None)
-        page.goto("/")
-        page.get_by_role("link", name="Red, Triangle").click()
-        expect(page.locator(".bottom-left")).to_have_text("W 1500 C -600")
-        at = index_of(page)
-        page.keyboard.press("ArrowDown")
-        page.keyboard.press("3")
-        expect(page.locator(".bottom-left")).to_have_text("W 1500 C 300")
-        stand_in = page.locator(".placeholder")
-        expect(stand_in).to_have_attribute("src", re.compile("window=300.0%2C1500.0%2Clinear"))
-        page.unroute("**/frames/*")  # what is held goes on
-        expect(page.locator(".pane[data-shown]")).to_be_visible()
-        expect(stand_in).to_have_count(0)
-        assert index_of(page) == at + 1
-        expect(page.locator(".bottom-left")).to_have_text("W 1500 C 300")
-
-
-def test_the_sides_of_the_patient_stand_at_the_edges(browser, address):
-    with page_of(browser, address, **WORKSTATION) as page:
-        open_study(page)
-        assert [
-            page.locator(f".side-{edge}").inner_text() for edge in ("left", "right", "top", "bottom")
-        ] == [
-            "R",
-            "L",
-            "A",
-            "P",
-        ]
-
-
-def test_three_planes_meet_in_a_finding_with_the_window_of_the_image(browser, address):
-    with page_of(browser, address, **WORKSTATION) as page:
-        open_study(page)
-        page.get_by_role("button", name="MPR").click()
-        expect(page.locator(".reference")).to_have_count(3)
-        expect(page.locator(".mpr .mark-shape.selected")).to_have_count(3)
-        coronal = page.get_by_label("Coronal plane")
-        assert [coronal.locator(f".side-{edge}").inner_text() for edge in ("left", "top")] == ["R", "H"]
-        keep_picture(page, "reader-planes")
-        page.keyboard.press("3")
-        expect(page.get_by_label("Axial plane").get_by_text("W 1500 C 300")).to_be_visible()
-        page.get_by_role("button", name="MPR").click()
-        expect(page.locator(".mark-shape.selected")).to_be_visible()
-        expect(page.locator(".bottom-left")).to_have_text("W 1500 C 300")
-
-
-def test_the_focus_stays_where_the_reader_is(browser, address, as_before):
-    with page_of(browser, address, **WORKSTATION) as page:
-        page.goto("/")
-        expect(page.locator("tr.study")).to_have_count(1)
-        page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
-        assert focus(page) == "main"
-        open_study(page)
-        keys = page.get_by_role("button", name="Keys")
-        keys.click()
-        page.keyboard.press("Escape")
-        expect(keys).to_be_focused()
-        card = first_finding(page)
-        label = card.locator(".finding-open").inner_text()
-        card.get_by_role("button", name="Accept").click()
-        say_who(page)
-        expect(first_finding(page, "accept")).to_be_visible()
-        expect(page.locator(".finding-open:focus")).to_have_text(label, use_inner_text=True)
-
-
-def focus(page) -> str:
-    return page.evaluate("document.activeElement.id")
-
-
 def test_the_worklist_is_found_through_by_keys(browser, address):
     with page_of(browser, address, **WORKSTATION) as page:
         page.goto("/")
@@ -380,17 +219,6 @@ def test_the_pages_have_no_barriers(browser, address, size, request):
         page.locator(".finding-open").first.click()
         first_finding(page).get_by_role("button", name="Correct").click()
         assert barriers(page) == []
-
-
-def test_without_webgl_images_and_masks_are_there_all_the_same(playwright, address):
-    with (
-        chromium(playwright, "--disable-3d-apis") as browser,
-        page_of(browser, address, **WORKSTATION) as page,
-    ):
-        open_study(page)
-        expect(page.locator("canvas.masks")).to_be_visible()
-        assert picture_of(page).std() > 20
-        page.keyboard.press("ArrowDown")
 
 
 def test_a_study_that_is_not_there_says_so(browser, address):
