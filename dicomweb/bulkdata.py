@@ -56,6 +56,12 @@ def add_bulkdata(router: APIRouter, archive: Archive, encoded: EncodedFrames) ->
         return _value(request, archive, instance, path, accept.choose(_OFFERS))
 
 
+def value_of(archive: Archive, instance: StoredInstance, path: str) -> Iterator[bytes]:
+    """The whole value at a path of `Layout.bulk`, little endian."""
+    start, size = archive.layout(instance).bulk[path]
+    return swapped(_stored(archive, instance, start, size), _unit(archive, instance, path))
+
+
 def _value(request: Request, archive: Archive, instance: StoredInstance, path: str, offer: Offer) -> Response:
     start, size = archive.layout(instance).bulk[path]
     unit = _unit(archive, instance, path)

@@ -1,4 +1,4 @@
-"""Retrieve Frames (PS3.18 10.4.1.1.6): the pixel data frame by frame."""
+"""Retrieve Frames (PS3.18 10.4.1.1.1): the pixel data frame by frame."""
 
 import json
 import re
@@ -33,7 +33,7 @@ from storage.transcode import swapped, word_size
 from storage.transfer_syntax import transfer_syntax
 
 _NUMBERS = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
-_PIXEL_TAGS = ("7FE00010", "7FE00008", "7FE00009")
+PIXEL_TAGS = ("7FE00010", "7FE00008", "7FE00009")
 _Accepted = Annotated[Accept, Depends(accepted)]
 _RESPONSES: Responses = {
     200: found(
@@ -90,10 +90,7 @@ def frames_answer(
     etag = _etag(instance, offer, numbers)
     if is_current(request, etag):
         return not_modified(etag)
-    if is_encoded(instance, offer.transfer_syntax):
-        read = encoded.reader(instance, str(offer.transfer_syntax))
-    else:
-        read = _frame_reader(archive, instance, offer.transfer_syntax)
+    read = frame_reader(encoded, instance, offer)
     headers = {"ETag": etag, **PRIVATE}
     first = read(numbers[0])  # what cannot be read or decoded shows before the answer begins
     if not offer.multipart:
@@ -118,7 +115,14 @@ def _check(instance: StoredInstance, numbers: Sequence[int]) -> None:
             raise NotFound(f"there is no frame {number}: the instance has {available}, counted from 1")
 
 
-def _frame_reader(archive: Archive, instance: StoredInstance, wanted: str | None) -> ReadFrame:
+def frame_reader(encoded: EncodedFrames, instance: StoredInstance, offer: Offer) -> ReadFrame:
+    """What reads a frame, counted from 1, in the form of `offer`; both raise `NotAcceptable`."""
+    if is_encoded(instance, offer.transfer_syntax):
+        return encoded.reader(instance, str(offer.transfer_syntax))
+    return _stored_or_decoded(encoded.archive, instance, offer.transfer_syntax)
+
+
+def _stored_or_decoded(archive: Archive, instance: StoredInstance, wanted: str | None) -> ReadFrame:
     syntax = transfer_syntax(instance.transfer_syntax)
     if not syntax.encapsulated:
         return _native_reader(archive, instance)
@@ -149,7 +153,7 @@ def _unit(archive: Archive, instance: StoredInstance) -> int:
     if not transfer_syntax(instance.transfer_syntax).big_endian:
         return 1
     header = json.loads(next(iter(archive.headers([instance]))))
-    pixels = next(header[tag] for tag in _PIXEL_TAGS if tag in header)
+    pixels = next(header[tag] for tag in PIXEL_TAGS if tag in header)
     return word_size(pixels["vr"], header.get("00280100", {}).get("Value", [0])[0])
 
 

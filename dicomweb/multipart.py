@@ -182,6 +182,7 @@ class MultipartReader:
 
 
 Part = tuple[str, Iterable[bytes]]
+"""Content-Type, and content in chunks."""
 
 
 def new_boundary() -> str:
@@ -192,6 +193,11 @@ def new_boundary() -> str:
 def multipart_type(media: str, boundary: str) -> str:
     """The Content-Type of a multipart/related body whose parts are of type `media`."""
     return f'multipart/related; type="{media}"; boundary={boundary}'
+
+
+def with_location(content_type: str, url: str) -> str:
+    """The Content-Type of a part that has a Content-Location too."""
+    return f"{content_type}\r\nContent-Location: {url}"
 
 
 def write_multipart(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from dicomweb.all_bulkdata import add_all_bulkdata
 from dicomweb.bulkdata import add_bulkdata
 from dicomweb.cache import ByteCache
 from dicomweb.capabilities import add_capabilities
@@ -70,6 +71,7 @@ def dicomweb_router(
     add_retrieve(octets, archive)
     add_metadata(texts["WADO-RS"], archive, ByteCache(), base_url)
     add_frames(octets, archive, encoded)
+    add_all_bulkdata(octets, encoded, base_url)
     add_bulkdata(octets, archive, encoded)
     add_delete(services["Delete"], archive, allowed=deletion)
     add_change_feed(services["Change feed"], archive)
