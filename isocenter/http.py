@@ -25,6 +25,7 @@ from inference.comparison import Comparison
 from isocenter.disks import disks_of
 from isocenter.metrics import registry_for
 from isocenter.model_cards import deciding, model_cards
+from isocenter.parts import shown
 from isocenter.routing.api import routes_router
 from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
@@ -96,7 +97,12 @@ def create_app(services: Services) -> FastAPI:
     )
     app.include_router(models, prefix="/api")
     app.include_router(comparison_router(partial(_compared, services)), prefix="/api")
-    operations = operations_router(services.archive, lambda: disks_of(settings), version("isocenter"))
+    operations = operations_router(
+        services.archive,
+        lambda: disks_of(settings),
+        lambda now: [shown(part, now) for part in services.parts.all()],
+        version("isocenter"),
+    )
     app.include_router(operations, prefix="/api")
     app.include_router(quality_router(services.quality), prefix="/api")
     app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")

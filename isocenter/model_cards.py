@@ -12,8 +12,10 @@ from webui.api.models import Decide, ModelCard
 def model_cards(models: GovernedModels) -> list[ModelCard]:
     """Every model: the version that runs, or the latest of one that does not."""
     running = {card.name: card for card in models.cards()}
+    shadows = {card.name: card.version for card in models.shadows()}
     return [
-        _shown(running.get(card.name, card), models.why_stopped(card.name)) for card in models.catalog.cards()
+        _shown(running.get(card.name, card), models.why_stopped(card.name), shadows.get(card.name))
+        for card in models.catalog.cards()
     ]
 
 
@@ -27,7 +29,7 @@ def deciding(models: GovernedModels, decisions: SqlDecisions) -> Decide:
     return decide
 
 
-def _shown(card: Card, stopped: str | None) -> ModelCard:
+def _shown(card: Card, stopped: str | None, shadow: str | None) -> ModelCard:
     readme = card.folder / "README.md"
     return ModelCard(
         name=card.name,
@@ -44,6 +46,7 @@ def _shown(card: Card, stopped: str | None) -> ModelCard:
         thresholds=dict(_thresholds(card)),
         quality_floor=card.quality.floor if card.quality else None,
         stopped=stopped,
+        shadow=shadow,
         readme=readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "",
     )
 

@@ -26,6 +26,7 @@ from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.model_rules import ModelRules
 from isocenter.part import ended_after
+from isocenter.parts_sql import SqlParts
 from isocenter.routing.errands_sql import SqlErrands
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.settings import Settings, SettingsError
@@ -84,6 +85,7 @@ class Services:
     notices: SqlErrands
     availability: SqlAvailability
     performed: SqlPerformedSteps
+    parts: SqlParts
 
     def orders(self) -> Orders:
         """What starts models by hand."""
@@ -253,6 +255,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 notices=SqlErrands(engine, "notice"),
                 availability=SqlAvailability(engine),
                 performed=SqlPerformedSteps(engine),
+                parts=SqlParts(engine),
             )
     finally:
         engine.dispose()

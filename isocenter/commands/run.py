@@ -11,6 +11,7 @@ import click
 from isocenter import migrations
 from isocenter.commands.options import SettingsSource, with_settings
 from isocenter.part import keep_freed_memory, on_hangup, say_ready, stop_with_supervisor, until_stopped
+from isocenter.parts import beating
 from isocenter.settings import Settings, SettingsError
 from isocenter.supervisor import Supervisor
 
@@ -74,7 +75,11 @@ def node(settings: Settings, source: SettingsSource, *, supervised: bool) -> Non
     from isocenter.node_services import reporting  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
 
-    with until_stopped() as stopped, open_services(settings) as services:
+    with (
+        until_stopped() as stopped,
+        open_services(settings) as services,
+        beating(services.parts, "node"),
+    ):
         if supervised:
             stop_with_supervisor()
         edge = node_for(services)
@@ -99,7 +104,7 @@ def web(settings: Settings, *, supervised: bool) -> None:
     host = settings.web.host or settings.host
     with _naming("web.port", settings.web.port):
         listening = listening_socket(host, settings.web.port)
-    with open_services(settings) as services, listening:
+    with open_services(settings) as services, beating(services.parts, "web"), listening:
         if supervised:
             stop_with_supervisor()
         shown = f"[{host}]" if ":" in host else host
@@ -121,6 +126,8 @@ def worker(settings: Settings, *, supervised: bool) -> None:
 
     with open_services(settings) as services, ExitStack() as stack:
         app, resources = celery_app(settings.broker.url), resources_of(settings)
+        names = ("worker", "scheduler") if in_process(settings) else ("worker",)
+        stack.enter_context(beating(services.parts, *names))
         if in_process(settings):
             planner = Scheduler(services.triggers(), services.work, hinter(app), services.upkeep)
             stopped = threading.Event()
@@ -154,7 +161,11 @@ def scheduler(settings: Settings, *, supervised: bool) -> None:
             "with broker.url = memory:// the worker plans its own work; set it (ISOCENTER_BROKER__URL)"
             " to redis://… or amqp://… to run the scheduler as a process of its own"
         )
-    with until_stopped() as stopped, open_services(settings) as services:
+    with (
+        until_stopped() as stopped,
+        open_services(settings) as services,
+        beating(services.parts, "scheduler"),
+    ):
         if supervised:
             stop_with_supervisor()
         say_ready(scheduler="yes")
@@ -173,7 +184,11 @@ def router(settings: Settings, *, supervised: bool) -> None:
     from isocenter.routing.build import router_for  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
 
-    with until_stopped() as stopped, open_services(settings) as services:
+    with (
+        until_stopped() as stopped,
+        open_services(settings) as services,
+        beating(services.parts, "router"),
+    ):
         if supervised:
             stop_with_supervisor()
         sending = router_for(services, stopped)

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from isocenter.migrations import current, is_current, upgrade
+from isocenter.parts_sql import metadata as parts
 from isocenter.routing.tables import metadata as queues
 from storage.errors import StorageDown
 from storage.sql.engine import connect, writing
@@ -36,12 +37,13 @@ def test_tables_are_those_of_the_code(engine: Engine):
         assert metadata.tables.keys() <= set(inspect(connection).get_table_names())
 
 
-def test_tables_of_the_queues_are_those_of_the_code(engine: Engine):
+@pytest.mark.parametrize("those", [queues, parts], ids=["queues", "parts"])
+def test_tables_of_the_application_are_those_of_the_code(engine: Engine, those):
     with engine.connect() as connection:
-        ours = queues.tables
+        ours = those.tables
         options = {"include_object": lambda _, name, kind, *rest: kind != "table" or name in ours}
         context = MigrationContext.configure(connection, opts=options | {"compare_type": True})
-        assert compare_metadata(context, queues) == []
+        assert compare_metadata(context, those) == []
 
 
 def test_upgrade_again_is_harmless(engine: Engine):

@@ -6,9 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
+from inference.governance import Standing
 from inference.workitems import Inputs, ModelReference, NewWorkItem, Outcome, State
 from isocenter.http import create_app
+from isocenter.parts import Part
 from storage.instances import Origin
+from tests.inference.analyses import ct_series
+from tests.inference.analyses import part10 as file_of
+from tests.inference.packages import dark_package
 from tests.storage.builders import STUDY, part10, spooled
 from tests.support.web import serving
 from tests.webui.browser import PHONE, WORKSTATION, barriers, keep_picture, page_of
@@ -64,6 +69,43 @@ def test_what_arrives_runs_and_fails_is_seen(browser, address, busy, size, reque
         assert barriers(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         keep_picture(page, f"operations-{request.node.callspec.id}")
+
+
+def test_parts_that_run_and_that_fell_silent_are_told_apart(browser, address, services):
+    now = datetime.now(UTC)
+    long_ago = now - timedelta(minutes=5)
+    services.parts.beat(Part("1", "node", "ward-1", 7, "0.9", now, now))
+    services.parts.beat(Part("2", "worker", "ward-2", 8, "0.9", long_ago, long_ago))
+    with page_of(browser, address, **WORKSTATION) as page:
+        page.goto("/operations")
+        rows = page.get_by_role("region", name="Parts").locator("tbody tr")
+        expect(rows.nth(0)).to_contain_text("node● Runs0.9")
+        expect(rows.nth(1)).to_contain_text("worker✕ Silent0.9")
+
+
+@pytest.fixture
+def in_shadow(services):
+    """A model with one version in shadow of the other, and what both found."""
+    for number in (0, 1):
+        version = f"1.{number}.0"
+        dark_package(services.settings.models_dir / f"dark-{version}", version=version)
+        services.decisions.record(
+            "dark", Standing.SHADOW if number else Standing.ENABLED, by="Ann", version=version
+        )
+    with services.archive.delivery(Origin("dimse", "CT1")) as delivery:
+        for image in ct_series(4):
+            delivery.ingest(spooled(services.spool, file_of(image)))
+    pipeline = services.pipeline()
+    for uid in [uid for uid in services.triggers().poll() if services.work.get(uid).model.name == "dark"]:
+        pipeline.run(uid)
+
+
+def test_a_version_in_shadow_is_compared(browser, address, in_shadow):
+    with page_of(browser, address, **WORKSTATION) as page:
+        page.goto("/operations")
+        page.get_by_text("Version 1.1.0 runs in shadow: compare").click()
+        expect(page.get_by_text("1 of 1 input compared; the versions agree on 100 %")).to_be_visible()
+        expect(page.get_by_role("row", name="Lung, Volume").get_by_text("0.00").first).to_be_visible()
 
 
 def test_what_failed_is_tried_again_by_a_button(browser, address, services, busy):

@@ -40,6 +40,8 @@ class ModelCard:
     """Why it does not run; None when it does."""
     readme: str
     """Markdown."""
+    shadow: str | None = None
+    """The version that runs beside it, and whose results nobody sees; None where there is none."""
 
 
 class DecisionBody(BaseModel):
@@ -63,7 +65,7 @@ def models_router(cards: Callable[[], Sequence[ModelCard]], decide: Decide, iden
 
     @router.get("/models", summary="The models of this installation", responses=problems())
     def every() -> dict[str, Any]:
-        named = ("name", "version", "title", "task", "intended_use", "stopped")
+        named = ("name", "version", "title", "task", "intended_use", "stopped", "shadow")
         return {"models": [{name: getattr(card, name) for name in named} for card in cards()]}
 
     @router.get(

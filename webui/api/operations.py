@@ -41,23 +41,36 @@ class Disk:
     """Bytes."""
 
 
-def operations_router(archive: Archive, disks: Callable[[], Sequence[Disk]], version: str) -> APIRouter:
+def operations_router(
+    archive: Archive,
+    disks: Callable[[], Sequence[Disk]],
+    parts: Callable[[datetime], Sequence[dict[str, Any]]],
+    version: str,
+) -> APIRouter:
     """`/operations` and what is told there.
 
     Args:
         archive: what is asked.
         disks: measures the disks that matter.
+        parts: the processes of the system as they said last that they run; takes the time now.
         version: of this program.
     """
     router = APIRouter(tags=["operations"])
     volume = Volume(archive)
 
-    @router.get("/operations", summary="Who sends, what was refused, and health", responses=problems())
+    @router.get(
+        "/operations",
+        summary="Which parts run, who sends, what was refused, and health",
+        responses=problems(),
+    )
     def now() -> dict[str, Any]:
-        senders = archive.senders(datetime.now(UTC))
+        at = datetime.now(UTC)
+        senders = archive.senders(at)
+        trouble = _trouble(archive)
         return {
             "version": version,
-            "trouble": _trouble(archive),
+            "trouble": trouble,
+            "parts": parts(at) if trouble is None else [],
             "since": senders.since.isoformat(),
             "senders": [_sender(each) for each in senders.senders[:_SENDERS]],
             "refusals": [_refusal(each) for each in archive.refusals(_REFUSALS)],

@@ -25,9 +25,22 @@ export interface Refusal {
   last_at: string;
 }
 
+export interface Part {
+  /** node, web, worker, scheduler or router. */
+  name: string;
+  host: string;
+  pid: number;
+  version: string;
+  started_at: string;
+  beat_at: string;
+  /** Not heard for longer than a part that runs is ever silent. */
+  silent: boolean;
+}
+
 export interface Operations {
   version: string;
   trouble: string | null;
+  parts: Part[];
   since: string;
   senders: Sender[];
   refusals: Refusal[];
@@ -71,6 +84,8 @@ export interface Model {
   task: string;
   intended_use: string;
   stopped: string | null;
+  /** The version that runs beside it, and whose results nobody sees. */
+  shadow: string | null;
 }
 
 export interface Figures {

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { postJson, Problem } from '../http';
 import { reviewerName } from '../reader/reviewer';
 import { Line, Share } from './charts';
+import { Comparison } from './comparison';
 import { type Figures, type Model, models, type Quality, quality } from './data';
 import { amount, percent } from './words';
 
@@ -35,6 +36,7 @@ function ModelPart({ model, told }: { model: Model; told: Quality | null }) {
       {figures ? <Numbers figures={figures} /> : <p class="quiet">No results yet.</p>}
       {told && <Agreement model={model} told={told} />}
       {told && <Drift model={model} told={told} />}
+      {model.shadow && <Comparison model={model.name} shadow={model.shadow} />}
       <Switch model={model} />
     </article>
   );

@@ -8,6 +8,7 @@ import { Arrivals, Refusals } from './arrivals';
 import { failed, keepCurrent, models, operations, refused, routes, running, type Told } from './data';
 import { Health } from './health';
 import { Models } from './models';
+import { Parts } from './parts';
 import { Routes } from './routes';
 import { Failures, NotSuitable, Running } from './work';
 
@@ -22,6 +23,7 @@ export function OperationsPage() {
       <Health />
       <Part title="Work" told={running} show={(work) => <Running work={work} />} />
       <Part title="Failed" told={failed} show={(work) => <Failures work={work.work} />} />
+      <Part title="Parts" told={operations} show={(told) => <Parts told={told} />} />
       <Part title="What arrives" told={operations} show={(told) => <Arrivals told={told} />} />
       <Part title="What is sent on" told={routes} show={(told) => <Routes told={told} />} />
       <Part title="Models" told={models} show={(told) => <Models models={told.models} />} />
