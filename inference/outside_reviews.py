@@ -177,21 +177,23 @@ def _match(group: Drawn, drafts: Sequence[FindingRecord]) -> FindingRecord | Non
     near = [
         (nearness, draft)
         for draft in drafts
-        if _is_named(group.code, draft.code) and (nearness := _nearness(group.region, draft.region)) > 0
+        if _is_named(group.code, draft) and (nearness := _nearness(group.region, draft.region)) > 0
     ]
     return max(near, key=lambda each: each[0])[1] if near else None
 
 
-def _is_named(said: Code | None, code: Code) -> bool:
+def _is_named(said: Code | None, draft: FindingRecord) -> bool:
+    code = draft.code
     if said is None or (said.value, said.scheme) in {(_ANYTHING.value, "DCM"), (code.value, code.scheme)}:
         return True
-    return said.meaning.casefold() == code.meaning.casefold()
+    # By its code's meaning, or as viewers label it: by the name that the report gives it ("Nodule 1").
+    return said.meaning.casefold() in {code.meaning.casefold(), draft.key.casefold()}
 
 
 def _as_said(group: Drawn, draft: FindingRecord) -> FindingRecord:
     """The finding as the report has it; what is as good as equal, or not said, as in the draft."""
     changed = draft
-    if group.code is not None and not _is_named(group.code, draft.code):
+    if group.code is not None and not _is_named(group.code, draft):
         changed = replace(changed, code=group.code)
     if (region := _kept(group.region)) is not None and not _is_same(region, draft.region):
         changed = replace(changed, region=region)

@@ -160,7 +160,7 @@ def _frames(image: Dataset, frame: int) -> list[int] | None:
 
 
 def _comments(record: FindingRecord, remarks: Sequence[str]) -> list[Any]:
-    # The note comes first: viewers take the first comment as label.
-    told = [*([record.note] if record.note else []), *remarks, *(FLAG + flag for flag in record.flags)]
-    told += [CRITICAL] if record.critical else []
+    # The name comes first: viewers take the first comment as label.
+    told = [record.key, *([record.note] if record.note else []), *remarks]
+    told += [*(FLAG + flag for flag in record.flags), *([CRITICAL] if record.critical else [])]
     return [hd.sr.TextContentItem(COMMENT, text, RelationshipTypeValues.CONTAINS) for text in told]

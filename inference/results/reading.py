@@ -43,7 +43,10 @@ def _record(group: Dataset, sr: Dataset, series: "_Series") -> FindingRecord:
     items = group.ContentSequence
     code = _code(_one(items, "121071"))
     site = _item(items, "363698007")
+    key = _key(_one(items, "112039").TextValue)
     comments = [item.TextValue for item in items if _name(item).value == "121106"]
+    # The first is the name, for viewers; reports of older versions have none.
+    comments = comments[1:] if comments[:1] == [key] else comments
     region, image, segment = _region(items), _image(items), _segment(items)
     place = region or image
     return FindingRecord(
@@ -53,7 +56,7 @@ def _record(group: Dataset, sr: Dataset, series: "_Series") -> FindingRecord:
         result=sr.SOPInstanceUID,
         model=_text(items, "111001"),
         version=_text(items, "111003"),
-        key=_key(_one(items, "112039").TextValue),
+        key=key,
         tracking_uid=_one(items, "112040").UID,
         code=code,
         presence=_presence(items, code),
