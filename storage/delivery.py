@@ -2,7 +2,9 @@
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from itertools import islice
 from typing import Self
 
 from storage.errors import StorageError
@@ -13,6 +15,9 @@ from storage.spool import SpoolFile
 from storage.sql.index import SqlIndex
 
 _log = logging.getLogger(__name__)
+
+_GROUP = 64
+"""Files that are stored together: their headers are held in memory."""
 
 
 class Delivery:
@@ -42,22 +47,39 @@ class Delivery:
             return self._store(file, self._ingest.read(file, self._origin))
 
     def ingest_many(self, files: Iterable[SpoolFile]) -> list[Outcome]:
-        """Store files, several at a time; one outcome for each, in order."""
-        return self._ingest.several_at_once(self._outcome, files)
+        """Store files, some at a time with one wait for the index; one outcome for each, in order."""
+        remaining = iter(files)
+        outcomes: list[Outcome] = []
+        while group := list(islice(remaining, _GROUP)):
+            with ExitStack() as stack:
+                for file in group:
+                    stack.enter_context(file)
+                outcomes += self._outcomes(group)
+        return outcomes
 
     def break_off(self) -> None:
         """The sender is gone, perhaps in the middle of a series; what was accepted stays accepted."""
         self._touched.clear()
 
-    def _outcome(self, file: SpoolFile) -> Outcome:
-        header = None
-        with file:
-            try:
-                file.close()
-                header = self._ingest.read(file, self._origin)
-                return self._store(file, header)
-            except StorageError as error:
-                return Refused(error, header.sop_class, header.key.sop) if header else Refused(error)
+    def _outcomes(self, group: Sequence[SpoolFile]) -> list[Outcome]:
+        headers = [self._read(file) for file in group]
+        pairs = zip(group, headers, strict=True)
+        whole = [(file, header) for file, header in pairs if isinstance(header, Header)]
+        stored = iter(self._ingest.store_group(whole, self._origin, self.id))
+        return [self._outcome(one, next(stored)) if isinstance(one, Header) else one for one in headers]
+
+    def _read(self, file: SpoolFile) -> Header | Refused:
+        try:
+            file.close()
+            return self._ingest.read(file, self._origin)
+        except StorageError as error:
+            return Refused(error)
+
+    def _outcome(self, header: Header, stored: Accepted | StorageError) -> Outcome:
+        if isinstance(stored, StorageError):
+            return Refused(stored, header.sop_class, header.key.sop)
+        self._touched[header.key.study, header.key.series] = None
+        return stored
 
     def _store(self, file: SpoolFile, header: Header) -> Accepted:
         accepted = self._ingest.store(file, header, self._origin, self.id)

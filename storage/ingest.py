@@ -1,13 +1,13 @@
 """The one way in: from a received file to an acknowledged instance."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from storage.committer import Committer
-from storage.errors import DuplicateInstance, InvalidInstance, UnknownInstance
+from storage.errors import DuplicateInstance, InvalidInstance, StorageError, UnknownInstance
 from storage.header import Header, read_header
 from storage.instances import Accepted, Origin, StoredInstance
 from storage.journal import Journal
@@ -67,10 +67,54 @@ class Ingest:
             DuplicateInstance: the SOP Instance UID is taken; the refusal is listed and its bytes are kept.
             StorageFull, StorageDown: nothing is promised; sending it again is safe.
         """
-        known = None if self._is_new(header) else self._index.instance(header.key.sop)
+        known = self._known(header)
         if known is None:
             return self._store_new(file, header, origin, delivery, version=1)
         return self._meet(file, header, origin, delivery, known)
+
+    def store_group(
+        self, given: Sequence[tuple[SpoolFile, Header]], origin: Origin, delivery: str | None
+    ) -> list[Accepted | StorageError]:
+        """Store closed files that came together, in one transaction; what `store` would say of each.
+
+        Folders and rows are flushed once for all of them.
+        """
+
+        def put(one: tuple[SpoolFile, Header]) -> Entry | Accepted | StorageError:
+            file, header = one
+            try:
+                known = self._known(header)
+                if known is not None:
+                    return self._meet(file, header, origin, delivery, known)
+                return self._entry(file, header, origin, delivery, version=1, named=False, settled=True)
+            except StorageError as error:
+                return error
+
+        # A disk is asked by one thread: what several would win by waiting at once, they lose in fighting for
+        # the interpreter. A bucket is far.
+        begun = list(map(put, given)) if self._blobs.local else self.several_at_once(put, given)
+        entries = [one for one in begun if isinstance(one, Entry)]
+        added = iter(self._add_group(entries))
+
+        def finished(file: SpoolFile, one: Entry | Accepted | StorageError) -> Accepted | StorageError:
+            try:
+                return self._finished(file, one, next(added)) if isinstance(one, Entry) else one
+            except StorageError as error:
+                return error
+
+        return [finished(file, one) for (file, _), one in zip(given, begun, strict=True)]
+
+    def _add_group(self, entries: Sequence[Entry]) -> Sequence[Result | Exception]:
+        if not entries:
+            return []
+        try:
+            self._blobs.settle()
+            return self._index.add(entries)
+        except StorageError as error:
+            return [error] * len(entries)
+
+    def _known(self, header: Header) -> StoredInstance | None:
+        return None if self._is_new(header) else self._index.instance(header.key.sop)
 
     def _is_new(self, header: Header) -> bool:
         """Nothing is stored in its place; should it be known all the same, the index refuses the row."""
@@ -93,17 +137,33 @@ class Ingest:
     def _store_new(
         self, file: SpoolFile, header: Header, origin: Origin, delivery: str | None, version: int
     ) -> Accepted:
-        # Bytes before row: whoever finds the row can read the file. If we die or lose the database here,
-        # the blob has no row, and the sweep takes it into the index.
         # A sealed file can make both again: it stays until they are durable too (see `storage.journal`).
         settled = not (file.digest and self._blobs.local)
-        instance = self._make_durable(file, header, version, settled=settled)
-        entry = Entry(
-            header, instance, origin, delivery, "replace" if self._replace else "refuse", settled=settled
-        )
-        result = self._committer.commit(entry)
+        entry = self._entry(file, header, origin, delivery, version, named=settled, settled=settled)
+        return self._finished(file, entry, self._committer.commit(entry))
+
+    def _entry(
+        self,
+        file: SpoolFile,
+        header: Header,
+        origin: Origin,
+        delivery: str | None,
+        version: int,
+        *,
+        named: bool,
+        settled: bool,
+    ) -> Entry:
+        # Bytes before row: whoever finds the row can read the file. If we die or lose the database here,
+        # the blob has no row, and the sweep takes it into the index.
+        instance = self._make_durable(file, header, version, settled=named)
+        when_known: Literal["refuse", "replace"] = "replace" if self._replace else "refuse"
+        return Entry(header, instance, origin, delivery, when_known, settled=settled)
+
+    def _finished(self, file: SpoolFile, entry: Entry, result: Result | Exception) -> Accepted:
+        """What became of an instance whose row was to be added."""
+        header, instance, origin, delivery = entry.header, entry.instance, entry.origin, entry.delivery
         if isinstance(result, Added):
-            if not settled:
+            if not entry.settled:
                 self._journal.keep(file)
             return Accepted(instance, warnings=(*header.warnings, *result.warnings))
         if isinstance(result, Burnt):

@@ -206,6 +206,45 @@ def test_one_bad_file_does_not_hinder_the_others(stored: Stored):
     assert [type(outcome) for outcome in outcomes] == [Accepted, Refused, Accepted, Refused]
 
 
+def test_each_of_a_group_has_its_own_outcome(stored: Stored):
+    known, twice = part10(SOPInstanceUID=f"{SOP}.1"), part10(SOPInstanceUID=f"{SOP}.2")
+    stored.ingest_bytes(known)
+    other = part10(SOPInstanceUID=f"{SOP}.2", PatientID="other")
+    datas = [known, twice, twice, b"no DICOM", other, part10(SOPInstanceUID=f"{SOP}.3")]
+    with stored.archive.delivery(ORIGIN) as delivery:
+        outcomes = delivery.ingest_many(spooled(stored.spool, data) for data in datas)
+    accepted = [outcome.duplicate if isinstance(outcome, Accepted) else None for outcome in outcomes]
+    refused = [type(outcome.error) for outcome in outcomes if isinstance(outcome, Refused)]
+    assert accepted == [True, False, True, None, None, False]
+    assert refused == [InvalidInstance, DuplicateInstance]
+    assert [i.key.sop for i in stored.archive.instances(STUDY)] == [f"{SOP}.{n}" for n in (1, 2, 3)]
+
+
+def test_rows_of_a_group_come_at_once_when_its_names_are_flushed(
+    on_disk: Stored, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[str] = []
+    settle, add = on_disk.blobs.settle, on_disk.index.add
+    monkeypatch.setattr(on_disk.blobs, "settle", lambda: (seen.append("names"), settle())[1])
+    monkeypatch.setattr(on_disk.index, "add", lambda rows: (seen.append(f"{len(rows)} rows"), add(rows))[1])
+    with on_disk.archive.delivery(ORIGIN) as delivery:
+        delivery.ingest_many(spooled(on_disk.spool, part10(SOPInstanceUID=f"{SOP}.{n}")) for n in range(1, 6))
+    assert seen == ["names", "5 rows"]
+
+
+def test_group_is_refused_when_the_index_is_away(on_disk: Stored, monkeypatch: pytest.MonkeyPatch):
+    def away(_: object) -> None:
+        raise StorageDown("the index does not answer")
+
+    monkeypatch.setattr(on_disk.index, "add", away)
+    with on_disk.archive.delivery(ORIGIN) as delivery:
+        outcomes = delivery.ingest_many(
+            spooled(on_disk.spool, part10(SOPInstanceUID=f"{SOP}.{n}")) for n in (1, 2)
+        )
+    assert all(isinstance(outcome, Refused) and type(outcome.error) is StorageDown for outcome in outcomes)
+    assert list(on_disk.spool.folder.iterdir()) == [on_disk.spool.folder / ".lock"]
+
+
 def test_refused_instance_is_named_in_its_outcome(stored: Stored):
     stored.ingest()
     with stored.archive.delivery(ORIGIN) as delivery:
