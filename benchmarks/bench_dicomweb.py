@@ -6,6 +6,7 @@ Interleaved: every round asks both for everything in turn. Only the ratios of on
 import argparse
 import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from bench_cstore import make_series
 from pydicom import dcmread
 
 FRAME = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
-STORED = 'multipart/related; type="application/dicom"; boundary=B'
+BOUNDARY = "3d6b6a416f9b5ae34ba7e5d3f2c1a0b9"
+STORED = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 INSTANCE = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -45,12 +47,16 @@ def make_studies(folder: Path, count: int) -> Path:
     return folder
 
 
-def store_body(file: Path, number: int) -> bytes:
-    """A multipart body of ten instances that no other number has."""
-    data, uid = file.read_bytes(), dcmread(file, stop_before_pixels=True).SOPInstanceUID.encode()
-    parts = [data.replace(uid, uid[:-9] + b"%09d" % (10 * number + part + 10**8)) for part in range(10)]
-    head = b"--B\r\nContent-Type: application/dicom\r\n\r\n"
-    return b"".join(head + part + b"\r\n" for part in parts) + b"--B--\r\n"
+def store_body(file: Path, study: int, number: int) -> bytes:
+    """A multipart body of ten instances that no other number has, of a study that has no other instances."""
+    ds, data = dcmread(file, stop_before_pixels=True), file.read_bytes()
+    for uid in (ds.StudyInstanceUID.encode(), ds.SeriesInstanceUID.encode()):
+        data = data.replace(uid, uid[:-9] + b"%09d" % study)
+    uid = ds.SOPInstanceUID.encode()
+    parts = [data.replace(uid, uid[:-9] + b"%09d" % (study + 10 * number + part)) for part in range(10)]
+    delimiter = f"--{BOUNDARY}".encode()
+    head = delimiter + b"\r\nContent-Type: application/dicom\r\n\r\n"
+    return b"".join(head + part + b"\r\n" for part in parts) + delimiter + b"--\r\n"
 
 
 def requests_for(files: list[Path]) -> list[Request]:
@@ -63,6 +69,7 @@ def requests_for(files: list[Path]) -> list[Request]:
         return f"{series}/instances/{sops[number % len(sops)]}"
 
     json = "application/dicom+json"
+    now = 10**8 + round(time.time()) % 8_000_000 * 100
     return [
         Request("study metadata", lambda _: f"{study}/metadata", json, 20),
         Request("search studies, limit 25", lambda _: "/studies?limit=25", json, 50),
@@ -74,7 +81,7 @@ def requests_for(files: list[Path]) -> list[Request]:
         Request("one frame", lambda n: f"{instance(n)}/frames/1", FRAME, 200),
         Request("rendered JPEG", lambda n: f"{instance(n)}/rendered", "image/jpeg", 50),
         Request("the series", lambda _: series, INSTANCE, 3),
-        Request("store ten instances", lambda _: "/studies", json, 3, lambda n: store_body(files[0], n)),
+        Request("store ten instances", lambda _: "/studies", json, 3, lambda n: store_body(files[0], now, n)),
     ]
 
 
@@ -104,25 +111,31 @@ def main() -> None:
     )
     arguments.add_argument("--nginx", action="store_true", help="compare frames with nginx too")
     arguments.add_argument("--quick", action="store_true", help="tiny sizes: does it still run?")
+    arguments.add_argument("--keep", type=Path, help="folder of both archives, filled once and found again")
     options = arguments.parse_args()
     if options.quick:
         options.instances, options.studies, options.rounds = 5, 10, 1
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        measure(options, Path(name), stack)
+        measure(options, options.keep or Path(name), stack)
 
 
 def measure(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
+    series, studies = folder / "series", folder / "studies"
+    if not series.exists():
+        make_series(series, options.instances, 512, "dicomweb")
+        make_studies(studies, options.studies)
     folder.chmod(0o755)  # the database server is another user
-    series = make_series(folder / "series", options.instances, 512, "dicomweb")
-    studies = make_studies(folder / "studies", options.studies)
     kinds = (
         (peers.isocenter_postgres, peers.orthanc_postgres)
         if options.postgres
         else (peers.isocenter, peers.orthanc)
     )
     receivers = [stack.enter_context(kind(folder / kind.__name__)) for kind in kinds]
-    for receiver in receivers:
-        peers.send(receiver, [series, studies])
+    for receiver, kind in zip(receivers, kinds, strict=True):
+        filled = folder / f"{kind.__name__}-filled"
+        if not filled.exists():
+            peers.send(receiver, [series, studies])
+            filled.touch()
     client = stack.enter_context(httpx.Client(timeout=300))
     costs: dict[tuple[str, str], list[float]] = {}
     requests = requests_for(sorted(series.iterdir()))
@@ -145,7 +158,7 @@ def against_nginx(
     """The same answer as a file; both in turn."""
     answer = client.get(f"{ours.http}/dicom-web{frame.path(0)}", headers={"Accept": frame.accept})
     file = folder / "files" / "dicom-web" / "frame"
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(answer.content)
     as_file = replace(frame, path=lambda _: "/frame", times=20 * frame.times)
     with peers.nginx(folder / "nginx", folder / "files") as theirs:

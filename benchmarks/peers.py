@@ -64,7 +64,7 @@ def _toml(table: dict[str, object]) -> str:
 @contextmanager
 def isocenter(folder: Path, *peers: dict[str, object], **settings: str) -> Iterator[Receiver]:
     """`isocenter serve` without models, on disk and SQLite; `peers` are those it may send to."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tables = [f"[[node.peers]]\n{lines}" for lines in map(_toml, peers)]
     (folder / "isocenter.toml").write_text("\n".join(tables))
     settings["ISOCENTER_CONFIG"] = str(folder / "isocenter.toml")
@@ -90,7 +90,7 @@ def isocenter_postgres(folder: Path) -> Iterator[Receiver]:
 @contextmanager
 def orthanc(folder: Path, *peers: dict[str, object], **configuration: object) -> Iterator[Receiver]:
     """Orthanc as Debian ships it, with its SQLite index, and its DICOMweb plugin."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     dicom, http = free_ports(2)
     configuration = {
         "Name": "ORTHANC",
@@ -129,7 +129,7 @@ def orthanc_postgres(folder: Path) -> Iterator[Receiver]:
 @contextmanager
 def nginx(folder: Path, files: Path) -> Iterator[Receiver]:
     """One worker of nginx that sends what lies in `files` by `sendfile`."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (port,) = free_ports()
     (folder / "nginx.conf").write_text(
         f"worker_processes 1; daemon off; user root; pid {folder}/pid; error_log {folder}/log;\n"
@@ -144,7 +144,7 @@ def nginx(folder: Path, files: Path) -> Iterator[Receiver]:
 @contextmanager
 def storescp(folder: Path) -> Iterator[Receiver]:
     """DCMTK's receiver, bit preserving; it neither flushes nor indexes."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (port,) = free_ports()
     command = [program("storescp"), "-B", "-pdu", "131072", "--fork", "-od", str(folder), str(port)]
     with running(

@@ -74,11 +74,14 @@ def redis(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
-    """The URL of the server's `postgres` database, without a driver; in tests nobody cuts the power."""
+    """The URL of the server's `postgres` database, without a driver; in tests nobody cuts the power.
+
+    A folder where such a server was before is taken as it is.
+    """
     (port,) = free_ports()
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     initdb, server = program("initdb", iter(versions)), program("postgres", iter(versions))
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     owner: dict[str, object] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         account = pwd.getpwnam("postgres")
@@ -88,13 +91,9 @@ def postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
                 parent.chmod(parent.stat().st_mode | 0o011)
         owner = {"user": account.pw_uid, "group": account.pw_gid}
     data = folder / "data"
-    subprocess.run(
-        [initdb, "-D", data, "-U", "isocenter", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-        **owner,
-    )
+    if not data.exists():
+        make = [initdb, "-D", data, "-U", "isocenter", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+        subprocess.run([*make, "--no-sync"], check=True, capture_output=True, cwd=folder, **owner)
     command = [
         server,
         "-D",
