@@ -7,6 +7,7 @@ DICOM media types carry a `transfer-syntax` parameter, and hide the type that ma
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dicomweb.problems import NotAcceptable
 
@@ -207,6 +208,12 @@ class Accept:
         if closest is None or closest[2] == 0:
             return None
         return closest[2], closest[1]
+
+
+@lru_cache(maxsize=256)
+def accept_of(header: str | None, parameter: str | None) -> Accept:
+    """What a client takes: clients say the same again and again."""
+    return Accept(header, parameter)
 
 
 def _listed(offers: Iterable[Offer]) -> str:

@@ -112,21 +112,24 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
     return Response(content, status, headers, media_type="application/problem+json")
 
 
+def problem_of(error: StorageError | WebError, request: Request) -> Response:
+    """What a client is told of `error`."""
+    if isinstance(error, WebError):
+        sized = {"Content-Range": f"bytes */{error.size}"} if isinstance(error, RangeNotSatisfiable) else None
+        return problem(error.status, str(error), sized)
+    status = status_of(error)
+    if status >= _SERVER_ERROR:
+        _log.error("%s %s: %s", request.method, request.url.path, error)
+    retry = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem(status, str(error), retry)
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer errors of storage and of this package, and those of the framework, with problem documents."""
 
-    def storage_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, StorageError)  # noqa: S101 - registered for this type only
-        status = status_of(error)
-        if status >= _SERVER_ERROR:
-            _log.error("%s %s: %s", request.method, request.url.path, error)
-        retry = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-        return problem(status, str(error), retry)
-
-    def web_error(_: Request, error: Exception) -> Response:
-        assert isinstance(error, WebError)  # noqa: S101 - registered for this type only
-        sized = {"Content-Range": f"bytes */{error.size}"} if isinstance(error, RangeNotSatisfiable) else None
-        return problem(error.status, str(error), sized)
+    def known_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, StorageError | WebError)  # noqa: S101 - registered for these types only
+        return problem_of(error, request)
 
     def http_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
@@ -136,8 +139,8 @@ def add_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
         return problem(400, "; ".join(_sentence(entry) for entry in error.errors()))
 
-    app.add_exception_handler(StorageError, storage_error)
-    app.add_exception_handler(WebError, web_error)
+    app.add_exception_handler(StorageError, known_error)
+    app.add_exception_handler(WebError, known_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_parameter)
 

@@ -1,6 +1,6 @@
 """The routers that an application mounts, and the error answers they rely on."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from dicomweb.all_bulkdata import add_all_bulkdata
 from dicomweb.bulkdata import add_bulkdata
@@ -18,17 +18,19 @@ from dicomweb.non_patient import add_non_patient
 from dicomweb.problems import add_error_handlers
 from dicomweb.qido import add_search
 from dicomweb.rendered_routes import rendered_router
-from dicomweb.routes import CompressedRoute, DirectRoute
+from dicomweb.routes import CompressedRoute, DirectPaths, DirectRoute
 from dicomweb.stow import add_store
 from dicomweb.wado import add_retrieve
 from dicomweb.wado_uri import wado_uri_router
 from storage.archive import Archive
 from storage.spool import Spool
 
-__all__ = ["add_error_handlers", "dicomweb_router", "wado_uri_router"]
+__all__ = ["add_dicomweb", "add_error_handlers", "wado_uri_router"]
 
 
-def dicomweb_router(
+def add_dicomweb(
+    app: FastAPI,
+    prefix: str,
     archive: Archive,
     spool: Spool,
     *,
@@ -37,12 +39,14 @@ def dicomweb_router(
     deletion: bool = True,
     read_up_to: int = 1 << 30,
     findings: FindingSearch | None = None,
-) -> APIRouter:
-    """The Studies Service (PS3.18 10): store, search, retrieve, and deletion.
+) -> None:
+    """Add the Studies Service (PS3.18 10): store, search, retrieve, and deletion.
 
-    The application it is included in needs `add_error_handlers`.
+    The application needs `add_error_handlers`; middleware that is added later stands before it.
 
     Args:
+        app: what serves it.
+        prefix: path of its root.
         archive: where instances are stored.
         spool: where requests are received.
         base_url: address of the service as clients see it, for the addresses in its answers. Without one the
@@ -80,4 +84,6 @@ def dicomweb_router(
     for service in (octets, *texts.values(), *services.values()):
         router.include_router(service)
     router.include_router(rendered_router(archive), responses=problems(400, 404, 406))
-    return router
+    app.include_router(router, prefix=prefix)
+    direct = [route for service in (octets, *texts.values()) for route in service.routes]
+    app.add_middleware(DirectPaths, routes=direct, prefix=prefix)

@@ -13,13 +13,12 @@ import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicomweb.overlay import overlay_router
-from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
+from dicomweb.service import add_dicomweb, add_error_handlers, wado_uri_router
 from dicomweb.ups import workitems_router
 from inference.comparison import Comparison
 from isocenter.disks import disks_of
@@ -75,7 +74,9 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     base_url = settings.web.base_url + DICOMWEB if settings.web.base_url else None
-    dicomweb = dicomweb_router(
+    add_dicomweb(
+        app,
+        DICOMWEB,
         services.archive,
         services.spool,
         base_url=base_url,
@@ -83,7 +84,6 @@ def create_app(services: Services) -> FastAPI:
         read_up_to=settings.commitment.read_up_to_mb << 20,
         findings=services.study_search,
     )
-    app.include_router(dicomweb, prefix=DICOMWEB)
     workitems = workitems_router(services.steps, base_url=base_url, origins=tuple(settings.web.cors_origins))
     app.include_router(workitems, prefix=DICOMWEB)
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
@@ -160,13 +160,13 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._added = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                there = {name for name, _ in message["headers"]}
+                message["headers"] += [pair for pair in self._added if pair[0] not in there]
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

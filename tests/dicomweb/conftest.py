@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from dicomweb.service import add_error_handlers, dicomweb_router, wado_uri_router
+from dicomweb.service import add_dicomweb, add_error_handlers, wado_uri_router
 from dicomweb.ups import workitems_router
 from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
@@ -49,7 +49,7 @@ def application(archive: Archive, spool: Spool, steps: SqlProcedureSteps | None 
     app = FastAPI()
     if steps is not None:
         app.include_router(workitems_router(steps), prefix="/dicom-web")
-    app.include_router(dicomweb_router(archive, spool, **options), prefix="/dicom-web")
+    add_dicomweb(app, "/dicom-web", archive, spool, **options)
     app.include_router(wado_uri_router(archive), prefix="/wado")
     add_error_handlers(app)
     return app
