@@ -6,7 +6,7 @@ from dicom_node.identifier import Attributes, Identifier
 from dicom_node.keys import requested
 from dicom_node.normalized import NormalizedRequest, Operation, Unsuccessful
 from dicom_node.status import NO_SUCH_ACTION, PENDING, SUCCESS, UNRECOGNIZED_OPERATION, Answer
-from dicom_node.ups_ports import CHANNEL, ProcedureSteps, Reply
+from storage.procedure_steps import DIMSE, ProcedureSteps, Reply
 
 PUSH = "1.2.840.10008.5.1.4.34.6.1"
 WATCH = "1.2.840.10008.5.1.4.34.6.2"
@@ -112,17 +112,17 @@ class UpsService:
         keys = {tag: key for tag, key in information.attributes.items() if tag not in _NO_KEYS}
         return self._steps.subscriptions.subscribe(
             request.sop,
-            CHANNEL,
+            DIMSE,
             information.text(_RECEIVING_AE),
             deletion_lock=information.text(_DELETION_LOCK).strip().upper() == "TRUE",
             keys=keys if request.sop == FILTERED else None,
         )
 
     def _unsubscribe(self, request: NormalizedRequest, information: Identifier) -> Reply:
-        return self._steps.subscriptions.unsubscribe(request.sop, CHANNEL, information.text(_RECEIVING_AE))
+        return self._steps.subscriptions.unsubscribe(request.sop, DIMSE, information.text(_RECEIVING_AE))
 
     def _suspend(self, request: NormalizedRequest, information: Identifier) -> Reply:
-        return self._steps.subscriptions.suspend(request.sop, CHANNEL, information.text(_RECEIVING_AE))
+        return self._steps.subscriptions.suspend(request.sop, DIMSE, information.text(_RECEIVING_AE))
 
 
 _NO_KEYS = frozenset({_RECEIVING_AE, _DELETION_LOCK, "00080005"})

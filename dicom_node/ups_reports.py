@@ -11,8 +11,8 @@ from dicom_node.destinations import Destinations
 from dicom_node.identifier import write_identifier
 from dicom_node.requestor import AssociationFailed
 from dicom_node.ups import EVENT, PUSH
-from dicom_node.ups_ports import CHANNEL, Reports
 from storage.errors import StorageError
+from storage.procedure_steps import DIMSE, Reports
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class UpsReports:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ups-reports") as threads:
             while not stopped.wait(_POLL_SECONDS):
                 try:
-                    receivers = self._reports.receivers(CHANNEL)
+                    receivers = self._reports.receivers(DIMSE)
                 except StorageError as error:
                     log.warning("event reports wait: %s", error)
                     continue
@@ -88,7 +88,7 @@ class UpsReports:
             proposal = next((each for each in proposals if association.accepts(each)), None)
             if proposal is None:
                 raise AssociationFailed("the peer does not accept UPS Event")
-            while waiting := self._reports.waiting(CHANNEL, aet):
+            while waiting := self._reports.waiting(DIMSE, aet):
                 for report in waiting:
                     if stopped.is_set():
                         return

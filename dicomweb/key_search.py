@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 from dicomweb.problems import BadRequest
 from dicomweb.search_parameters import Attribute, attribute
-
-Attributes = dict[str, Any]
-"""A data set in the DICOM JSON Model (PS3.18 F.2)."""
+from storage.procedure_steps import Attributes
 
 _SWITCHES = frozenset({"fuzzymatching", "emptyvaluematching", "multiplevaluematching"})
 _OPTIONS = frozenset({"accept", "includefield", "limit", "offset"}) | _SWITCHES

@@ -12,10 +12,10 @@ from dicomweb.problems import BadRequest, NotFound
 from dicomweb.ups_answers import OFFERS, data_sets, replied
 from dicomweb.ups_bodies import BODY_DOCUMENTED, Body, read_data_set
 from dicomweb.ups_events import add_event_channel
-from dicomweb.ups_ports import CHANNEL, ProcedureSteps
 from dicomweb.ups_search import read_filter, read_worklist_query
 from dicomweb.urls import ServiceUrl
 from storage.instances import checked_uid
+from storage.procedure_steps import WEB, ProcedureSteps
 
 FILTERED = "1.2.840.10008.5.1.4.34.5.1"
 _STATE, _TRANSACTION, _INPUT = "00741000", "00081195", "00404021"
@@ -202,14 +202,14 @@ def _add_subscriptions(router: APIRouter, steps: ProcedureSteps, base_url: str |
         url = ServiceUrl.of(request, base_url)
         keys = read_filter(wanted) if workitem == FILTERED else None
         reply = steps.subscriptions.subscribe(
-            workitem, CHANNEL, aetitle.strip(), deletion_lock=deletionlock, keys=keys
+            workitem, WEB, aetitle.strip(), deletion_lock=deletionlock, keys=keys
         )
         return replied(reply, url.base, 201, {"Content-Location": _channel(url.base, aetitle.strip())})
 
     @router.delete(path, summary="Unsubscribe", **_changed(200, "Unsubscribed", 400, 404))
     def unsubscribe(request: Request, workitem: Workitem, aetitle: Aet) -> Response:
         base = ServiceUrl.of(request, base_url).base
-        return replied(steps.subscriptions.unsubscribe(workitem, CHANNEL, aetitle.strip()), base, 200)
+        return replied(steps.subscriptions.unsubscribe(workitem, WEB, aetitle.strip()), base, 200)
 
     @router.post(
         path + "/suspend",
@@ -218,7 +218,7 @@ def _add_subscriptions(router: APIRouter, steps: ProcedureSteps, base_url: str |
     )
     def suspend(request: Request, workitem: Workitem, aetitle: Aet) -> Response:
         base = ServiceUrl.of(request, base_url).base
-        return replied(steps.subscriptions.suspend(workitem, CHANNEL, aetitle.strip()), base, 200)
+        return replied(steps.subscriptions.suspend(workitem, WEB, aetitle.strip()), base, 200)
 
 
 def _bare(request: Request) -> str:

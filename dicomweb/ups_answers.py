@@ -10,8 +10,8 @@ from dicomweb.media_types import DICOM_XML, Offer
 from dicomweb.media_types import JSON as _JSON
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.problems import problem
-from dicomweb.ups_ports import Attributes, Reply
 from dicomweb.xml import write_xml
+from storage.procedure_steps import Attributes, Reply
 
 OFFERS = [Offer(_DICOM_JSON), Offer(_JSON), Offer(DICOM_XML, multipart=True)]
 

@@ -9,10 +9,10 @@ from dicomweb.encoding import Chunks, encode_data_set
 from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON, parse_media_type
 from dicomweb.multipart import MultipartReader, PartData
 from dicomweb.problems import BadRequest, PayloadTooLarge, UnsupportedMediaType
-from dicomweb.ups_ports import Attributes
 from dicomweb.xml_reader import read_xml
 from storage.encoding import EXPLICIT
 from storage.errors import InvalidInstance
+from storage.procedure_steps import Attributes
 from storage.walker import Walker
 
 MAX_BODY = 4 << 20

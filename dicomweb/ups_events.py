@@ -11,8 +11,8 @@ from fastapi import APIRouter, Path, WebSocket
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
-from dicomweb.ups_ports import CHANNEL, Report, Reports
 from storage.errors import StorageError
+from storage.procedure_steps import WEB, Report, Reports
 
 UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
 _POLL = 0.5
@@ -56,7 +56,7 @@ def _is_welcome(socket: WebSocket, origins: Sequence[str]) -> bool:
 async def _report(socket: WebSocket, reports: Reports, aet: str, listener: "asyncio.Task[None]") -> None:
     while not listener.done():
         try:
-            waiting = await run_in_threadpool(reports.waiting, CHANNEL, aet)
+            waiting = await run_in_threadpool(reports.waiting, WEB, aet)
         except StorageError:
             waiting = []
         for report in waiting:

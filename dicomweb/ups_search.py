@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from dicomweb.key_search import add_key, read_key_query
 from dicomweb.problems import BadRequest
-from dicomweb.ups_ports import Attributes
+from storage.procedure_steps import Attributes
 
 _REFERENCED = "00404021"
 """Input Information Sequence: left out of answers unless asked for, because it may name every image."""

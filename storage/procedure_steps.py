@@ -1,4 +1,4 @@
-"""What the Worklist Service (PS3.18 11) asks of whoever keeps the procedure steps."""
+"""What both edges ask of whoever keeps the Unified Procedure Steps (PS3.4 CC, PS3.18 11)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -6,8 +6,8 @@ from typing import Any, Protocol
 Attributes = dict[str, Any]
 """A data set in the DICOM JSON Model (PS3.18 F.2)."""
 
-CHANNEL = "web"
-"""The way by which subscribers of this service hear."""
+DIMSE, WEB = "dimse", "web"
+"""The channels by which subscribers hear."""
 
 
 class Reply(Protocol):
@@ -15,7 +15,7 @@ class Reply(Protocol):
 
     @property
     def status(self) -> int:
-        """Status of PS3.4 CC.2: 0000, a warning Bxxx, or a failure."""
+        """Status (0000,0900) of PS3.4 CC.2: 0000, a warning Bxxx, or a failure."""
 
     @property
     def comment(self) -> str:
@@ -47,7 +47,7 @@ class Report(Protocol):
 
     @property
     def uid(self) -> str:
-        """SOP Instance UID of the procedure step."""
+        """SOP Instance UID of the step."""
 
     @property
     def event_type(self) -> int:
@@ -71,12 +71,13 @@ class Subscriptions(Protocol):
 class Reports(Protocol):
     """What subscribers have not yet received."""
 
+    def receivers(self, channel: str) -> Sequence[str]: ...
     def waiting(self, channel: str, aet: str, limit: int = 100) -> Sequence[Report]: ...
     def received(self, report: int) -> None: ...
 
 
 class ProcedureSteps(Protocol):
-    """The Unified Procedure Steps (PS3.4 CC.2); raises `StorageDown` when the database does not answer."""
+    """The Unified Procedure Steps; raises `StorageDown`, and `InvalidQuery` for keys that make no sense."""
 
     @property
     def subscriptions(self) -> Subscriptions: ...
