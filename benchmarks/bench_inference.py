@@ -2,16 +2,17 @@
 
 The service reads, decodes and checks the images, runs the model, writes mask and report, stores them and
 changes the work list; the bare loop has the arrays in memory and throws the answers away. Both run in turn in
-one process, so that a noisy machine is noisy for both. Only the ratios of one run mean something.
+one process, one series after the other, and then in rounds of several series with as many threads as a worker
+has, so that a noisy machine is noisy for both. Only the ratios of one run mean something.
 """
 
 import argparse
 import hashlib
-import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from isocenter.services import Services, open_services
 from isocenter.settings import InferenceSettings, Settings
 from models.catalog import Catalog
 from models.runtime import Runtime
+from models.sessions import held_memory
 from storage.instances import Origin
 from storage.sql.engine import connect, writing
 
@@ -82,16 +84,17 @@ concept = {{ value = "118565006", scheme = "SCT", meaning = "Volume" }}
 unit = {{ value = "ml", scheme = "UCUM", meaning = "ml" }}
 """
 _CHANNELS = 8
+PER_ROUND = 10
 PARTS = ("prepare", "model", "interpret", "results", "store")
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one work item took."""
+    """What some work items took, seconds."""
 
     service: float
     bare: float
-    item: WorkItem
+    items: list[WorkItem]
 
 
 def make_package(folder: Path, layers: int) -> None:
@@ -144,37 +147,48 @@ def service(folder: Path) -> Iterator[tuple[Services, Catalog]]:
 
 def load(services: Services, catalog: Catalog, folder: Path, options: argparse.Namespace) -> None:
     """Store the series and schedule the work."""
-    for number in range(options.items):
+    for number in range(options.items + options.rounds * PER_ROUND):
         series = make_series(folder / f"s{number}", options.slices, options.side, f"s{number}", place=True)
         with services.archive.delivery(Origin("import", peer="bench")) as delivery:
             list(import_files(files_below([series]), services.spool, delivery))
     Triggers(services.archive, services.work, catalog, settle=0, quiet=0).poll()
 
 
-def rounds(services: Services, catalog: Catalog, threads: int) -> Iterator[Round]:
-    """Each work item through the service, and the same arrays through a bare session."""
-    (card,) = catalog.cards()
-    pipeline = Pipeline(
-        services.archive, services.spool, services.work, catalog, Runtime(threads=threads, timeout_s=600)
-    )
-    pipeline.warm_up()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(card.model_path), options, providers=["CPUExecutionProvider"])
-    while True:
+class Bench:
+    """The service and the bare session, in one process."""
+
+    def __init__(self, services: Services, catalog: Catalog, threads: int) -> None:
+        self.services = services
+        (self.card,) = catalog.cards()
+        self.pipeline = Pipeline(
+            services.archive, services.spool, services.work, catalog, Runtime(threads=threads, timeout_s=600)
+        )
+        self.pipeline.warm_up()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        path = str(self.card.model_path)
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def round(self, count: int, at_once: int) -> Round:
+        """So many work items through the service, and the same arrays through the bare session."""
         began = time.perf_counter()
-        item = pipeline.run_next()
-        taken = time.perf_counter() - began
-        if item is None:
-            return
-        if not item.results:
-            raise SystemExit(f"{item.outcome}: {item.reason}")
-        stored = [i for i in services.archive.instances(item.study, item.series) if i.number_of_frames]
-        inputs = [run.inputs for run in prepare(card, services.archive, stored)]
+        with ThreadPoolExecutor(at_once) as pool:
+            done = [item for item in pool.map(lambda _: self.pipeline.run_next(), range(count)) if item]
+        service = time.perf_counter() - began
+        for item in done:
+            if not item.results:
+                raise SystemExit(f"{item.outcome}: {item.reason}")
+        return Round(service, sum(self.bare(item) for item in done), done)
+
+    def bare(self, item: WorkItem) -> float:
+        """Seconds of the session alone over the images of a work item."""
+        stored = self.services.archive.instances(item.study, item.series)
+        pictures = [each for each in stored if each.number_of_frames]
+        inputs = [run.inputs for run in prepare(self.card, self.services.archive, pictures)]
         began = time.perf_counter()
         for each in inputs:
-            session.run(None, each)
-        yield Round(taken, time.perf_counter() - began, item)
+            self.session.run(None, each)
+        return time.perf_counter() - began
 
 
 def cost_of_looking(services: Services, waiting: int) -> float:
@@ -198,6 +212,10 @@ def cost_of_looking(services: Services, waiting: int) -> float:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--items", type=int, default=20)
+    arguments.add_argument(
+        "--rounds", type=int, default=2, help=f"of {PER_ROUND} work items, several at once"
+    )
+    arguments.add_argument("--at-once", type=int, default=InferenceSettings().at_once)
     arguments.add_argument("--slices", type=int, default=40)
     arguments.add_argument("--side", type=int, default=128, help="pixels of an edge")
     arguments.add_argument("--layers", type=int, default=3, help="of the model")
@@ -206,7 +224,7 @@ def main() -> None:
     arguments.add_argument("--quick", action="store_true", help="tiny sizes: does it still run?")
     options = arguments.parse_args()
     if options.quick:
-        options.items, options.slices, options.side, options.layers = 2, 4, 32, 1
+        options.items, options.rounds, options.slices, options.side, options.layers = 2, 1, 4, 32, 1
     with tempfile.TemporaryDirectory(prefix="isocenter-bench-") as name:
         folder = Path(name)
         make_package(folder / "models" / "bench", options.layers)
@@ -216,26 +234,34 @@ def main() -> None:
 
 
 def report(services: Services, catalog: Catalog, options: argparse.Namespace) -> None:
-    done, memory = [], []
-    for each in rounds(services, catalog, options.threads):
-        done.append(each)
-        memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    whole = statistics.median(each.service for each in done)
-    bare = statistics.median(each.bare for each in done)
+    bench, memory = Bench(services, catalog, options.threads), []
+    single = []
+    for _ in range(options.items):
+        single.append(bench.round(1, 1))
+        memory.append(held_memory() >> 20)
     print("| a work item, median | ms |")
     print("|---|---|")
-    print(f"| bare onnxruntime | {1000 * bare:.0f} |")
-    print(f"| whole service | {1000 * whole:.0f} |")
+    print(f"| bare onnxruntime | {1000 * statistics.median(each.bare for each in single):.1f} |")
+    print(f"| whole service | {1000 * statistics.median(each.service for each in single):.1f} |")
     for part in PARTS:
-        print(f"| of which {part} | {1000 * statistics.median(e.item.timings[part] for e in done):.0f} |")
-    ratio = statistics.median(each.bare / each.service for each in done)
-    print(f"| rate of the service against the bare loop | {ratio:.0%} |")
+        took = statistics.median(each.items[0].timings[part] for each in single)
+        print(f"| of which {part} | {1000 * took:.1f} |")
+    print(f"| rate of the service against the bare loop, one by one | {ratio(single):.0%} |")
+    together = []
+    for _ in range(options.rounds):
+        together.append(bench.round(PER_ROUND, options.at_once))
+        memory.append(held_memory() >> 20)
+    took = statistics.median(each.service / len(each.items) for each in together)
+    print(f"| whole service, {options.at_once} at once, for each | {1000 * took:.1f} |")
+    print(f"| rate of the service against the bare loop, {options.at_once} at once | {ratio(together):.0%} |")
     half = len(memory) // 2
-    print(
-        f"| peak memory after {half + 1} and {len(memory)} items, MB | {memory[half]:.0f}, {memory[-1]:.0f} |"
-    )
+    print(f"| memory held half-way and at the end, MB | {memory[half]}, {memory[-1]} |")
     few, many = (cost_of_looking(services, count) for count in (0, options.waiting))
     print(f"| CPU to find the next item, none and {options.waiting} waiting | {few:.2f}, {many:.2f} |")
+
+
+def ratio(rounds: list[Round]) -> float:
+    return statistics.median(each.bare / each.service for each in rounds)
 
 
 if __name__ == "__main__":

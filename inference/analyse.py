@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from inference.findings import Analysis, ModelIdentity
 from inference.interpret import answered, interpret
@@ -34,14 +35,16 @@ def analyse(
         ModelError: the model is broken, or does not keep to its card.
         StorageError: the archive cannot give the images.
     """
-    identity = identity_of(card, runtime)
     seconds: dict[str, float] = {}
     try:
         answers = _answers(card, archive, runtime, instances, seconds)
     except Unsuitable as reason:
+        identity = identity_of(card, runtime)
         return Analysis(identity, tuple(instances), refusal=str(reason), timings=seconds)
     with _timed(seconds, "interpret"):
         said = interpret(card, answers)
+    # Only now: a model that found too little memory on the graphics card has run on the CPU.
+    identity = identity_of(card, runtime)
     frames = tuple(frame for each in answers for frame in each.run.frames)
     return Analysis(
         identity,
@@ -80,19 +83,21 @@ def _answers(
     runs = prepare(card, archive, instances)
     while True:
         with _timed(seconds, "prepare"):
-            run = next(runs, None)
-        if run is None:
+            batch = list(islice(runs, card.runtime.max_batch))
+        if not batch:
             return answers
-        with _timed(seconds, "model"):
-            outputs = _outputs(card, runtime, run)
+        outputs = _outputs(card, runtime, batch, seconds)
         with _timed(seconds, "interpret"):
-            answers.append(answered(card, run, outputs))
+            answers += [answered(card, run, each) for run, each in zip(batch, outputs, strict=True)]
 
 
-def _outputs(card: Card, runtime: Runtime, run: Run) -> dict[str, Array]:
-    if card.image.patch is None:
-        return runtime.run(card, run.inputs)
-    return run_in_patches(card, runtime, run.inputs, card.image.patch)
+def _outputs(
+    card: Card, runtime: Runtime, batch: Sequence[Run], seconds: dict[str, float]
+) -> list[dict[str, Array]]:
+    patch = card.image.patch
+    if patch is None:
+        return runtime.run_all(card, [run.inputs for run in batch], seconds)
+    return [run_in_patches(card, runtime, run.inputs, patch, seconds) for run in batch]
 
 
 @contextmanager

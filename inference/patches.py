@@ -19,7 +19,7 @@ _SIGMAS = 8
 
 
 def run_in_patches(
-    card: Card, runtime: Runtime, inputs: Mapping[str, Array], patch: Patch
+    card: Card, runtime: Runtime, inputs: Mapping[str, Array], patch: Patch, seconds: dict[str, float]
 ) -> dict[str, Array]:
     """The score maps of the whole grid, as if the model had been run on it at once.
 
@@ -28,6 +28,7 @@ def run_in_patches(
         runtime: what runs it.
         inputs: for the whole grid.
         patch: size, overlap and weight of the parts.
+        seconds: where what it took is added, as by `Runtime.run_all`.
 
     Raises:
         ModelError: as `Runtime.run`, or a score map has not the size of its part.
@@ -40,7 +41,7 @@ def run_in_patches(
     totals: dict[str, Array] = {}
     weights = np.zeros(padded.shape, np.float32)
     for place in _places(padded.shape, patch):
-        outputs = runtime.run(card, {**inputs, card.image.name: padded[place][None, None]})
+        outputs = runtime.run(card, {**inputs, card.image.name: padded[place][None, None]}, seconds)
         for name, scores in outputs.items():
             _check(name, scores, patch)
             total = totals.setdefault(name, np.zeros((1, scores.shape[1], *padded.shape), np.float32))

@@ -12,6 +12,7 @@ from typing import Protocol
 from pydicom import dcmread
 
 from inference.analyse import analyse
+from inference.company import Company
 from inference.findings import Analysis
 from inference.governance import ModelStopped
 from inference.heartbeat import Heartbeat
@@ -65,7 +66,9 @@ _FINAL_REASONS: Mapping[type[Exception], Outcome] = {
 
 
 class Pipeline:
-    """Runs work items.
+    """Runs work items, in as many threads as call it.
+
+    While the model of one runs, the images of the next are read and the results of the last are written.
 
     Args:
         archive: where images come from and results go.
@@ -79,6 +82,7 @@ class Pipeline:
         shadows: the versions that run in shadow.
         clock: the time now, aware.
         limit: entered for each try; ends this process when the try takes too long.
+        room: bytes of images, as stored, that threads of this process work on at once; more than that alone.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Pipeline:
         shadows: Callable[[], Sequence[Card]] = tuple,
         clock: Callable[[], datetime] = utc_now,
         limit: Callable[[], AbstractContextManager[None]] = nullcontext,
+        room: int = 256 << 20,
     ) -> None:
         self._archive = archive
         self._spool = spool
@@ -107,6 +112,7 @@ class Pipeline:
         self._shadows = shadows
         self._clock = clock
         self._limit = limit
+        self._company = Company(room)
 
     def warm_up(self) -> None:
         """Load the models and all that results need, so that the first work item does not wait for it."""
@@ -157,7 +163,11 @@ class Pipeline:
             )
             return self._work.end(item.uid, transaction, Outcome.FAILED, reason)
         try:
-            with self._limit(), Heartbeat(self._work, item.uid, transaction, self._lease) as heartbeat:
+            with (
+                Heartbeat(self._work, item.uid, transaction, self._lease) as heartbeat,
+                self._company.joined(alone=item.attempts > 1),
+                self._limit(),
+            ):
                 return self._carried_out(item, transaction, heartbeat)
         except LeaseLost:
             raise
@@ -186,21 +196,23 @@ class Pipeline:
         context = ResultContext(item.uid, item.created_at, self._predecessor(item))
         if stored := self._stored_before(context):
             return self._work.complete(item.uid, transaction, *stored, timings={})
-        timings = self._waits(item)
-        self._work.progress(item.uid, transaction, 10, "running the model")
-        analysis = self._analysis(item)
-        timings |= analysis.timings
-        heartbeat.check()
-        if item.shadow:
-            records = finding_records(analysis, context)
-            return self._work.complete(item.uid, transaction, (), records, timings)
-        self._work.progress(item.uid, transaction, 80, "writing the results")
-        with _timed(timings, "results"):
-            objects = self._objects(analysis, context)
-        heartbeat.check()
-        with _timed(timings, "store"):
-            self._store(objects, item)
-        return self._work.complete(item.uid, transaction, objects.uids, objects.records, timings)
+        card, instances = self._card(item), self._instances(item)
+        with self._company.holding(sum(each.size for each in instances)):
+            timings = self._waits(item)
+            self._work.progress(item.uid, transaction, 10, "running the model")
+            analysis = self._analysis(card, instances)
+            timings |= analysis.timings
+            heartbeat.check()
+            if item.shadow:
+                records = finding_records(analysis, context)
+                return self._work.complete(item.uid, transaction, (), records, timings)
+            self._work.progress(item.uid, transaction, 80, "writing the results")
+            with _timed(timings, "results"):
+                objects = self._objects(analysis, context)
+            heartbeat.check()
+            with _timed(timings, "store"):
+                self._store(objects, item)
+            return self._work.complete(item.uid, transaction, objects.uids, objects.records, timings)
 
     def _waits(self, item: WorkItem) -> dict[str, float]:
         """Seconds from the last image to the work item, and from there to its beginning."""
@@ -210,9 +222,8 @@ class Pipeline:
             "queue": (self._clock() - item.created_at).total_seconds(),
         }
 
-    def _analysis(self, item: WorkItem) -> Analysis:
-        card = self._card(item)
-        analysis = analyse(card, self._archive, self._runtime, self._instances(item))
+    def _analysis(self, card: Card, instances: Sequence[StoredInstance]) -> Analysis:
+        analysis = analyse(card, self._archive, self._runtime, instances)
         if analysis.refusal is not None:
             raise Unsuitable(analysis.refusal)
         return analysis

@@ -53,6 +53,14 @@ class InferenceSettings(Section):
     """What work the workers of this machine take; empty: `cpu`, and `gpu` where there is a graphics card."""
     threads: int = Field(default=0, ge=0)
     """Threads per model; 0 means one per core."""
+    at_once: int = Field(default=3, ge=1)
+    """Work items in one worker: while the model of one runs, others are read and written."""
+    room_mb: int = Field(default=256, ge=1)
+    """Images, as they are stored, that one worker works on at once; a work item of more is alone."""
+    max_sessions: int = Field(default=8, ge=1)
+    """Models that stay loaded."""
+    max_memory_mb: int = Field(default=0, ge=0)
+    """A worker that holds more lets go of models not used for longest before it loads another; 0: never."""
     timeout_seconds: float = Field(default=600, gt=0)
     """A model that runs longer is stopped, and its work item has failed."""
     item_seconds: float = Field(default=1800, gt=0)

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -66,17 +67,38 @@ def stop_with_supervisor() -> None:
     threading.Thread(target=watch, name="with-supervisor", daemon=True).start()
 
 
-@contextlib.contextmanager
-def ended_after(seconds: float) -> Iterator[None]:
-    """End this process when the body takes longer, with the stacks of its threads on standard error.
+class TimeLimit:
+    """Ends this process when something takes longer, with the stacks of its threads on standard error.
 
-    Nothing less stops a decoder or an operator that neither returns nor lets other threads run.
+    Nothing less stops a decoder or an operator that neither returns nor lets other threads run. One for a
+    process: there is one such clock in it.
     """
-    faulthandler.dump_traceback_later(seconds, exit=True)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._ends: list[float] = []
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """The body must end in time; any number of threads may be in one."""
+        end = time.monotonic() + self._seconds
+        with self._lock:
+            self._ends.append(end)
+            self._set_clock()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
+                self._set_clock()
+
+    def _set_clock(self) -> None:
+        if self._ends:
+            left = max(min(self._ends) - time.monotonic(), 0.001)
+            faulthandler.dump_traceback_later(left, exit=True)
+        else:
+            faulthandler.cancel_dump_traceback_later()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from inference.comparison import Comparison, compare
@@ -25,7 +24,7 @@ from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
 from isocenter.model_rules import ModelRules
-from isocenter.part import ended_after
+from isocenter.part import TimeLimit
 from isocenter.parts_sql import SqlParts
 from isocenter.routing.errands_sql import SqlErrands
 from isocenter.routing.queue_sql import SqlShipments
@@ -166,11 +165,17 @@ class Services:
             self.spool,
             self.work,
             self.catalog,
-            Runtime(threads=inference.threads, timeout_s=inference.timeout_seconds),
+            Runtime(
+                threads=inference.threads,
+                timeout_s=inference.timeout_seconds,
+                max_sessions=inference.max_sessions,
+                max_memory=inference.max_memory_mb << 20,
+            ),
             lease_seconds=inference.lease_seconds,
             max_attempts=inference.max_attempts,
             shadows=self.catalog.shadows,
-            limit=partial(ended_after, inference.item_seconds),
+            limit=TimeLimit(inference.item_seconds),
+            room=inference.room_mb << 20,
         )
         pipeline.warm_up()
         return pipeline
@@ -201,7 +206,7 @@ def catalog_for(settings: Settings) -> Catalog:
 
 def resources_of(settings: Settings) -> tuple[str, ...]:
     """What the workers of this machine have, so that they take the work that asks for it."""
-    from models.runtime import has_graphics_card  # noqa: PLC0415
+    from models.sessions import has_graphics_card  # noqa: PLC0415
 
     return settings.inference.resources or (("cpu", "gpu") if has_graphics_card() else ("cpu",))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
+from celery.worker import state
 from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
@@ -62,26 +63,68 @@ def hinter(app: Celery) -> Callable[[str], None]:
     return hint
 
 
+class Crew:
+    """Some threads that carry out work items, one each.
+
+    Args:
+        run: carries out the most urgent item that is due, if there is one.
+        at_once: so many threads.
+    """
+
+    def __init__(self, run: Callable[[], object], at_once: int) -> None:
+        self._run = run
+        self._at_once = at_once
+        self._free = threading.Semaphore(at_once)
+        self._stopped = False
+
+    def work(self) -> None:
+        """Have one item carried out; returns when a thread was free for it."""
+        self._free.acquire()
+        if self._stopped:
+            self._free.release()
+            return
+        threading.Thread(target=self._worked, name="work item", daemon=True).start()
+
+    def stop(self) -> None:
+        """Begin nothing more; for signal handlers too."""
+        self._stopped = True
+
+    def finish(self) -> None:
+        """Wait for what was begun."""
+        for _ in range(self._at_once):
+            self._free.acquire()
+
+    def _worked(self) -> None:
+        try:
+            self._run()
+        except Exception:
+            log.exception("a work item was not carried out; it is due again when its lease has run out")
+        finally:
+            self._free.release()
+
+
 def run_worker(
     app: Celery,
-    run: Callable[[], object],
+    crew: Crew,
     resources: Sequence[str],
     on_ready: Callable[[], None],
     log_level: str,
 ) -> int:
-    """Work until SIGTERM (finishes the item at hand) or SIGQUIT (at once); the exit code.
+    """Work until SIGTERM (finishes the items at hand) or SIGQUIT (at once); the exit code.
 
-    One item at a time in this process: ONNX Runtime uses the cores, and the loaded sessions stay warm. More
-    workers are more processes.
+    One process: ONNX Runtime uses the cores, and the loaded sessions stay warm. More workers are more
+    processes.
     """
 
     @app.task(name=RUN)  # type: ignore[untyped-decorator]
     def run_next(resource: str) -> None:
         if resource:
-            run()
+            crew.work()
 
     def ready(**_: object) -> None:
         on_ready()
+
+    in_process = app.conf.broker_url.startswith("memory:")
 
     def wake() -> None:
         # A worker without messages looks every two seconds whether it shall stop, and then once more.
@@ -89,12 +132,13 @@ def run_worker(
             app.send_task(RUN, args=[""], queue=queue_of(resources[0]), retry=False)
 
     def stopping(**_: object) -> None:
-        # In a thread: the signal may have come while this one holds the queue's lock.
-        threading.Thread(target=wake, name="wake", daemon=True).start()
+        crew.stop()
+        if in_process:
+            # In a thread: the signal may have come while this one holds the queue's lock.
+            threading.Thread(target=wake, name="wake", daemon=True).start()
 
     worker_ready.connect(ready, weak=False)
-    if app.conf.broker_url.startswith("memory:"):
-        worker_shutting_down.connect(stopping, weak=False)
+    worker_shutting_down.connect(stopping, weak=False)
     # It warns of pickled messages, which this application does not take.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     logging.getLogger("kombu.connection").setLevel(logging.ERROR)  # "no hostname": memory:// has none
@@ -107,4 +151,6 @@ def run_worker(
         quiet=True,
     )
     worker.start()
+    if not state.should_terminate:
+        crew.finish()
     return int(worker.exitcode or 0)

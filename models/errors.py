@@ -14,3 +14,7 @@ class CardError(ModelsError):
 
 class ModelError(ModelsError):
     """An ONNX file is not the pinned one, cannot be loaded, or does not take these inputs."""
+
+
+class OutOfMemory(ModelError):
+    """A run needed more memory than there is."""

@@ -1,7 +1,7 @@
 """What is checked of an ONNX file before it is loaded: it is the pinned one, and harmless."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,16 @@ def _check_interface(card: Card, graph: Any) -> None:
     if missing:
         raise ModelError(f"{card.model_path}: has no output {_listed(missing)}")
     _check_image(card.model_path, card.image, inputs[card.image.name].type.tensor_type)
+    if card.runtime.max_batch > 1:
+        outputs = (item for item in graph.output if item.name in card.output_names)
+        _check_batch(card.model_path, [*inputs.values(), *outputs])
+
+
+def _check_batch(path: Path, items: Sequence[Any]) -> None:
+    for item in items:
+        shape = item.type.tensor_type.shape
+        if not shape.dim or shape.dim[0].HasField("dim_value"):
+            raise ModelError(f"{path}: the first axis of {item.name!r} is not free, max_batch must be 1")
 
 
 def _check_image(path: Path, image: ImageInput, tensor: Any) -> None:

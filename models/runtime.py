@@ -2,36 +2,24 @@
 
 import logging
 import threading
-from collections import OrderedDict
+import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from models.card import Card
-from models.errors import ModelError
-from models.onnx_file import check_model
+from models.errors import ModelError, OutOfMemory
+from models.sessions import CPU, ORT_ERRORS, Sessions, Slot
+from models.turns import Turns, Wanted, shapes
 
 log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 
-PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
-"""Used as far as this machine has them; others (TensorRT builds engines for minutes) only when named."""
-
-_OPTIONS: Mapping[str, Mapping[str, str]] = {
-    # TF32 would round every multiplication to 10 bits: results are to be those of the CPU.
-    "CUDAExecutionProvider": {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
-}
-
-# onnxruntime's exceptions have no common base.
-_ORT_ERRORS = tuple(
-    item for item in vars(ort_errors).values() if isinstance(item, type) and issubclass(item, Exception)
-)
+_NO_MEMORY = ("Failed to allocate memory", "out of memory", "smaller than requested bytes", "bad_alloc")
 
 _DTYPES = {
     "tensor(float)": np.dtype(np.float32),
@@ -47,26 +35,14 @@ _DTYPES = {
 }
 
 
-_Key = tuple[str, str, int]
-"""SHA-256 and path of the ONNX file, threads."""
-
-
-class _Slot:
-    """A place for one session; its lock lets several threads wait for one load."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.session: Any = None
-        self.shapes: tuple[tuple[int, ...], ...] = ()
-        """Of the inputs of the last run."""
-
-
 class Runtime:
     """Keeps the sessions of the models used last and runs them; safe to share between threads.
 
     Args:
         threads: Threads of one run; 0 lets onnxruntime take every core.
         max_sessions: Loaded models kept; the one not used for longest goes first.
+        max_memory: Bytes; a process that holds more lets go of models not used for longest before it loads
+            another, None for no limit.
         providers: Execution providers in order of preference, each of which must exist on this machine; by
             default CUDA where it exists, else the CPU.
         timeout_s: A run that takes longer is stopped, None for no limit.
@@ -77,95 +53,138 @@ class Runtime:
         *,
         threads: int = 0,
         max_sessions: int = 8,
+        max_memory: int | None = None,
         providers: Sequence[str] | None = None,
         timeout_s: float | None = None,
     ) -> None:
-        self._threads = threads
-        self._max_sessions = max_sessions
-        self._providers = _chosen(providers)
+        self._sessions = Sessions(threads, max_sessions, max_memory, providers)
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._slots: OrderedDict[_Key, _Slot] = OrderedDict()
+        self._turns = Turns(self._execute)
 
-    def run(self, card: Card, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs that the card names, for `inputs` by name.
+    def run(
+        self, card: Card, inputs: Mapping[str, Array], seconds: dict[str, float] | None = None
+    ) -> dict[str, Array]:
+        """The outputs that the card names, for `inputs` by name; see `run_all`."""
+        return self.run_all(card, [inputs], seconds)[0]
+
+    def run_all(
+        self, card: Card, inputs: Sequence[Mapping[str, Array]], seconds: dict[str, float] | None = None
+    ) -> list[dict[str, Array]]:
+        """The outputs that the card names, by name, for each of `inputs`.
+
+        One model runs at a time. Where the card allows batches, inputs of the same shapes run together, also
+        with those that other threads wait for; the first batch of a size is compared with single runs, and
+        where it gives other bytes there are no batches of this model.
+
+        Args:
+            card: the model.
+            inputs: each for a run of its own, by name.
+            seconds: what `model` took and what `turn`, waiting for others, is added here.
 
         Raises:
             ModelError: the file is not the pinned one or does not load, an input is missing or of the wrong
-                type or shape, the model failed, or it took longer than `timeout_s`.
+                type or shape, the model failed or ran out of memory, or it took longer than `timeout_s`.
         """
-        slot = self._slot(card)
-        session = slot.session
-        _check_inputs(card, session, inputs)
-        options = onnxruntime.RunOptions()
-        options.log_severity_level = 3
-        shapes = tuple(inputs[name].shape for name in sorted(inputs))
-        if session.get_providers()[0] == "CPUExecutionProvider" and shapes != slot.shapes:
-            # Else the arena keeps the largest input ever seen: 242 against 36 MB after mixed sizes. While
-            # sizes stay the same it is kept: 50 against 70 ms, for pages need not be asked for anew.
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        slot.shapes = shapes
-        names = sorted(card.output_names)
-        return dict(zip(names, self._run(card, session, names, inputs, options), strict=True))
+        slot = self._sessions.of(card)
+        for given in inputs:
+            _check_inputs(card, slot.session, given)
+        wanted = [Wanted(card, slot, given) for given in inputs]
+        began = time.perf_counter()
+        self._turns.run(wanted, slot.max_batch)
+        for each in wanted:
+            if each.error is not None:
+                raise each.error
+        if seconds is not None:
+            model = sum(each.seconds for each in wanted)
+            waited = max(time.perf_counter() - began - model, 0.0)
+            seconds["model"] = seconds.get("model", 0.0) + model
+            seconds["turn"] = seconds.get("turn", 0.0) + waited
+        return [each.outputs for each in wanted]
 
     def load(self, card: Card) -> None:
         """Make the session now, so that the first run does not wait for it. Raises as `run`."""
-        self._slot(card)
+        self._sessions.of(card)
 
     def describe(self, card: Card) -> dict[str, str]:
         """What runs this model and belongs to the identity of its results. Raises as `run`."""
         return {
             "runtime": f"onnxruntime {onnxruntime.__version__}",
-            "provider": self._slot(card).session.get_providers()[0],
+            "provider": self._sessions.of(card).provider,
             "optimisation": "all",
         }
 
     def loaded(self) -> int:
         """How many sessions are kept."""
-        with self._lock:
-            return len(self._slots)
+        return len(self._sessions)
 
-    def _slot(self, card: Card) -> _Slot:
-        key = (card.model.sha256, str(card.model_path), card.runtime.threads)
-        with self._lock:
-            slot = self._slots.setdefault(key, _Slot())
-            self._slots.move_to_end(key)
-        with slot.lock:
-            if slot.session is None:
-                slot.session = self._load_or_forget(card, key)
-        with self._lock:
-            while len(self._slots) > self._max_sessions:
-                self._slots.popitem(last=False)  # runs under way keep their session alive until they end
-        return slot
+    def _execute(self, wanted: Sequence[Wanted]) -> None:
+        slot = wanted[0].slot
+        if 1 < len(wanted) <= slot.max_batch and self._in_one_batch(slot, wanted):
+            return
+        for each in wanted:
+            try:
+                each.outputs, each.seconds = self._single(slot, each.card, each.inputs)
+            except ModelError as error:
+                each.error = error
 
-    def _load_or_forget(self, card: Card, key: _Key) -> Any:
+    def _in_one_batch(self, slot: Slot, wanted: Sequence[Wanted]) -> bool:
+        """Whether the runs could be done together; where not, each is to be done by itself."""
+        card, size = wanted[0].card, len(wanted)
+        inputs = {name: np.concatenate([each.inputs[name] for each in wanted]) for name in wanted[0].inputs}
         try:
-            check_model(card)
-            return self._load(card)
+            outputs, seconds = self._once(slot, card, inputs)
+            answers = [{name: values[at : at + 1] for name, values in outputs.items()} for at in range(size)]
+            if size not in slot.checked and not self._are_equal(slot, wanted, answers):
+                log.warning("%s runs without batches: one of %d gave other bytes", card.name, size)
+                slot.max_batch = 1
+                return False
+        except OutOfMemory as error:
+            slot.max_batch = size // 2
+            log.warning("%s: batches of at most %d from now on", error, slot.max_batch)
+            return False
         except ModelError:
-            with self._lock:
-                self._slots.pop(key, None)
-            raise
+            return False  # which of them it is tells itself when each runs alone
+        slot.checked.add(size)
+        for each, answer in zip(wanted, answers, strict=True):
+            each.outputs, each.seconds = answer, seconds / size
+        return True
 
-    def _load(self, card: Card) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = card.runtime.threads or self._threads
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # Spinning burns up to half as much CPU again and is no faster on these models.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = [(name, dict(_OPTIONS.get(name, {}))) for name in self._providers]
+    def _are_equal(
+        self, slot: Slot, wanted: Sequence[Wanted], answers: Sequence[Mapping[str, Array]]
+    ) -> bool:
+        for each, answer in zip(wanted, answers, strict=True):
+            alone, _ = self._once(slot, each.card, each.inputs)
+            if any(
+                answer[name].shape != values.shape or answer[name].tobytes() != values.tobytes()
+                for name, values in alone.items()
+            ):
+                return False
+        return True
+
+    def _single(self, slot: Slot, card: Card, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
         try:
-            session = onnxruntime.InferenceSession(str(card.model_path), options, providers=providers)
-        except _ORT_ERRORS as error:
-            raise ModelError(f"{card.model_path}: cannot be loaded: {error}") from error
-        session.disable_fallback()
-        used = session.get_providers()[0]
-        if used != self._providers[0]:
-            log.warning("%s runs on %s: %s did not start", card.name, used, self._providers[0])
-        return session
+            return self._once(slot, card, inputs)
+        except OutOfMemory as error:
+            if slot.provider == CPU:
+                raise
+            log.warning("%s; it runs on the CPU from now on", error)
+        slot.session = self._sessions.load(card, [CPU])
+        return self._once(slot, card, inputs)
 
-    def _run(
+    def _once(self, slot: Slot, card: Card, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = 3
+        if slot.provider == CPU and slot.shapes != shapes(inputs):
+            # Else the arena keeps the largest input ever seen: 242 against 36 MB after mixed sizes. While
+            # sizes stay the same it is kept: 50 against 70 ms, for pages need not be asked for anew.
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        slot.shapes = shapes(inputs)
+        began = time.perf_counter()
+        names = sorted(card.output_names)
+        values = self._limited(card, slot.session, names, inputs, options)
+        return dict(zip(names, values, strict=True)), time.perf_counter() - began
+
+    def _limited(
         self, card: Card, session: Any, names: Sequence[str], inputs: Mapping[str, Array], options: Any
     ) -> Sequence[Array]:
         expired = threading.Event()
@@ -181,32 +200,20 @@ class Runtime:
             timer.start()
         try:
             outputs: Sequence[Array] = session.run(list(names), dict(inputs), options)
-        except _ORT_ERRORS as error:
-            reason = f"took longer than {min(limits):g} s" if expired.is_set() else f"failed: {error}"
-            raise ModelError(f"{card.name} {card.version} {reason}") from error
+        except (MemoryError, *ORT_ERRORS) as error:
+            if expired.is_set():
+                raise ModelError(f"{card.name} {card.version} took longer than {min(limits):g} s") from error
+            kind = OutOfMemory if _says_no_memory(error) else ModelError
+            raise kind(f"{card.name} {card.version} failed: {error}") from error
         finally:
             if timer is not None:
                 timer.cancel()
         return outputs
 
 
-def has_graphics_card() -> bool:
-    """Whether models can run on a graphics card of this machine."""
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers() and any(
-        Path("/dev").glob("nvidia[0-9]*")
-    )
-
-
-def _chosen(providers: Sequence[str] | None) -> tuple[str, ...]:
-    available = onnxruntime.get_available_providers()
-    if providers is None:
-        return tuple(name for name in PREFERRED if name in available)
-    missing = [name for name in providers if name not in available]
-    if missing or not providers:
-        raise ModelError(
-            f"execution providers not on this machine: {', '.join(missing)}; there are {', '.join(available)}"
-        )
-    return tuple(providers)
+def _says_no_memory(error: Exception) -> bool:
+    # onnxruntime has no exception of its own for it.
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 def _check_inputs(card: Card, session: Any, inputs: Mapping[str, Array]) -> None:

@@ -122,7 +122,7 @@ def worker(settings: Settings, *, supervised: bool) -> None:
     """
     from isocenter.scheduler import Scheduler  # noqa: PLC0415
     from isocenter.services import open_services, resources_of  # noqa: PLC0415
-    from isocenter.worker import celery_app, hinter, run_worker  # noqa: PLC0415
+    from isocenter.worker import Crew, celery_app, hinter, run_worker  # noqa: PLC0415
 
     with open_services(settings) as services, ExitStack() as stack:
         app, resources = celery_app(settings.broker.url), resources_of(settings)
@@ -139,7 +139,7 @@ def worker(settings: Settings, *, supervised: bool) -> None:
             stop_with_supervisor()
         code = run_worker(
             app,
-            partial(services.pipeline().run_next, resources),
+            Crew(partial(services.pipeline().run_next, resources), settings.inference.at_once),
             resources,
             on_ready=lambda: say_ready(worker="yes"),
             log_level=settings.log_level,

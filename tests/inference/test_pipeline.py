@@ -1,6 +1,7 @@
 """A work item is carried out once, and ends with results or with a reason."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pydicom
@@ -125,7 +126,16 @@ def test_timings_tell_the_model_from_the_rest(pipeline, scheduled, clock):
     timings = pipeline.run(uid).timings
 
     assert timings["queue"] == 7
-    assert set(timings) == {"completeness", "queue", "prepare", "model", "interpret", "results", "store"}
+    assert set(timings) == {
+        "completeness",
+        "queue",
+        "prepare",
+        "model",
+        "turn",
+        "interpret",
+        "results",
+        "store",
+    }
     assert all(seconds >= 0 for seconds in timings.values())
 
 
@@ -146,7 +156,7 @@ def kill(monkeypatch, target, name: str, *, after: int = 0, when: str = "before"
 @pytest.mark.parametrize(
     ("target", "name", "after", "when"),
     [
-        ("runtime", "run", 0, "after"),
+        ("runtime", "run_all", 0, "after"),
         ("spool", "new", 0, "before"),
         ("spool", "new", 1, "before"),
         ("work", "complete", 0, "before"),
@@ -275,7 +285,7 @@ def test_a_model_that_fails_is_tried_a_few_times_and_then_parked(
     def broken(*_):
         raise ModelError("dark 1.0.0 failed: out of memory")
 
-    monkeypatch.setattr(runtime, "run", broken)
+    monkeypatch.setattr(runtime, "run_all", broken)
     states = []
     for _ in range(3):
         item = pipeline.run(uid)
@@ -294,7 +304,7 @@ def test_an_input_that_kills_its_worker_each_time_is_parked(
     pipeline, scheduled, *, work, runtime, clock, monkeypatch
 ):
     (uid,) = scheduled(ct_series(4))
-    kill(monkeypatch, runtime, "run")
+    kill(monkeypatch, runtime, "run_all")
     for _ in range(3):
         with pytest.raises(Killed):
             pipeline.run(uid)
@@ -338,7 +348,7 @@ def test_the_lease_is_kept_while_the_model_runs(
     """The model takes several leases' time; nobody else gets the item."""
     (uid,) = scheduled(ct_series(4))
     renewed = threading.Event()
-    real_renew, real_run = work.renew, runtime.run
+    real_renew, real_run = work.renew, runtime.run_all
 
     def renew(*arguments):
         real_renew(*arguments)
@@ -349,7 +359,7 @@ def test_the_lease_is_kept_while_the_model_runs(
         return real_run(*arguments)
 
     monkeypatch.setattr(work, "renew", renew)
-    monkeypatch.setattr(runtime, "run", run)
+    monkeypatch.setattr(runtime, "run_all", run)
 
     assert (
         Pipeline(archive, spool, work, catalog, runtime, lease_seconds=0.3).run(uid).state is State.COMPLETED
@@ -360,13 +370,13 @@ def test_work_withdrawn_while_the_model_runs_stores_nothing(
     archive, spool, *, work, catalog, runtime, scheduled, files, monkeypatch
 ):
     (uid,) = scheduled(ct_series(4))
-    real = runtime.run
+    real = runtime.run_all
 
     def run(*arguments):
         work.cancel(uid, "wrong patient")
         return real(*arguments)
 
-    monkeypatch.setattr(runtime, "run", run)
+    monkeypatch.setattr(runtime, "run_all", run)
     item = Pipeline(archive, spool, work, catalog, runtime, clock=work._clock).run(uid)
 
     assert (item.outcome, item.reason) == (Outcome.WITHDRAWN, "wrong patient")
@@ -396,3 +406,18 @@ def test_heartbeats_end_with_the_run(pipeline, scheduled):
     pipeline.run(uid)
 
     assert [thread.name for thread in threading.enumerate() if "heartbeat" in thread.name] == []
+
+
+def test_threads_of_one_worker_make_each_result_once(pipeline, scheduled, work, archive):
+    uids = [
+        scheduled(ct_series(4, StudyInstanceUID=f"2.25.{n}", SeriesInstanceUID=f"2.25.{n}.1"))[0]
+        for n in range(900, 906)
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        done = [item for item in pool.map(lambda _: pipeline.run_next(), range(8)) if item]
+
+    assert sorted(item.uid for item in done) == sorted(uids)
+    for uid in uids:
+        item = work.get(uid)
+        assert (item.state, item.outcome, item.attempts) == (State.COMPLETED, Outcome.RESULTS, 1)
+        assert archive.instance(item.results[0]).key.study == item.study
