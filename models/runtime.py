@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 
+_FAILURES: tuple[type[Exception], ...] = (MemoryError, *ORT_ERRORS)
 _NO_MEMORY = ("Failed to allocate memory", "out of memory", "smaller than requested bytes", "bad_alloc")
 
 _DTYPES = {
@@ -200,7 +201,7 @@ class Runtime:
             timer.start()
         try:
             outputs: Sequence[Array] = session.run(list(names), dict(inputs), options)
-        except (MemoryError, *ORT_ERRORS) as error:
+        except _FAILURES as error:
             if expired.is_set():
                 raise ModelError(f"{card.name} {card.version} took longer than {min(limits):g} s") from error
             kind = OutOfMemory if _says_no_memory(error) else ModelError
