@@ -42,6 +42,7 @@ class Find:
         *,
         fuzzy: bool = False,
         combined: bool = False,
+        rejected: bool = False,
     ) -> None:
         """Read the request.
 
@@ -52,6 +53,7 @@ class Find:
             identifier: of the request.
             fuzzy: match person names by their components (PS3.4 C.2.2.2.1.1).
             combined: match ranges of a date and its time as one (PS3.4 C.2.2.2.5).
+            rejected: find what rejection notes take out of use, too.
 
         Raises:
             WrongLevel: the model does not have the level.
@@ -63,6 +65,7 @@ class Find:
         self._level = level_of(model, identifier)
         self._keys: Keys = read_keys(identifier, self._level, combined=combined)
         self._fuzzy = fuzzy
+        self._rejected = rejected
 
     @property
     def pending(self) -> int:
@@ -84,6 +87,7 @@ class Find:
             include=include,
             required=False,
             fuzzy=self._fuzzy,
+            rejected=self._rejected,
             limit=_PAGE,
         )
 
@@ -115,7 +119,9 @@ class Find:
         id_or_name = _PATIENT_ID if patient[0] else _PATIENT_NAME
         asked = Exact(_text(study, id_or_name))
         counts = [0, 0, 0]
-        for each in self._found(Query("study", (Match(id_or_name, asked),), include=(_ISSUER,), limit=_PAGE)):
+        match = Match(id_or_name, asked)
+        of_patient = Query("study", (match,), include=(_ISSUER,), limit=_PAGE, rejected=self._rejected)
+        for each in self._found(of_patient):
             if _identity(each) == patient:
                 more = (1, _number(each, _SERIES_COUNT), _number(each, _INSTANCE_COUNT))
                 counts = [count + one for count, one in zip(counts, more, strict=True)]

@@ -232,13 +232,14 @@ class Node:
         origin = Origin("dimse", caller.calling, caller.address)
         receiver = Receiver(self._archive, self._spool, origin, caller.called)
         assoc.dul.messages.receiver = receiver
-        return _Active(peer, receiver, self._serving(assoc))
+        return _Active(peer, receiver, self._serving(assoc, peer))
 
-    def _serving(self, assoc: Any) -> Channel:
+    def _serving(self, assoc: Any, peer: Peer) -> Channel:
         """Let requests of this association be answered here, and C-ECHO by pynetdicom."""
         channel = Channel(assoc, self._timeouts.dimse)
-        retrieval = Retrieval(self._archive, self._spool, channel, self.destinations())
-        queries = Queries(self._archive, self._policy.aet, channel, retrieval, self._worklists)
+        archive, shown = self._archive, peer.rejected
+        retrieval = Retrieval(archive, self._spool, channel, self.destinations(), rejected=shown)
+        queries = Queries(archive, self._policy.aet, channel, retrieval, self._worklists, rejected=shown)
         servers = (queries, NormalizedServices(self._services, channel))
         otherwise = assoc._serve_request  # noqa: SLF001
 

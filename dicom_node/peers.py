@@ -27,6 +27,8 @@ class Peer:
     """Storage SOP classes that it may use."""
     transfer_syntaxes: tuple[str, ...] | None = None
     """Transfer syntaxes of stored objects that it may use, and that are proposed to it."""
+    rejected: bool = False
+    """It finds and retrieves what rejection notes take out of use, too."""
     max_associations: int | None = None
     tls: bool = False
     """Where it listens it speaks TLS."""

@@ -67,7 +67,10 @@ class Queries:
         channel: Channel,
         retrieval: Retrieval,
         worklists: Sequence[Worklist] = (),
+        *,
+        rejected: bool = False,
     ) -> None:
+        self._rejected = rejected
         self._archive = archive
         self._retrieval = retrieval
         self._aet = aet
@@ -130,7 +133,15 @@ class Queries:
         if model is None:
             return self._worklists[sop_class].search(identifier, fuzzy=fuzzy)
         combined = self._asked_for(COMBINED, sop_class)
-        return Find(self._archive, self._aet, model, identifier, fuzzy=fuzzy, combined=combined)
+        return Find(
+            self._archive,
+            self._aet,
+            model,
+            identifier,
+            fuzzy=fuzzy,
+            combined=combined,
+            rejected=self._rejected,
+        )
 
     def _asked_for(self, byte: int, sop_class: str) -> bool:
         asked = self._channel.extended_negotiation().get(sop_class, b"")

@@ -115,7 +115,15 @@ class _Peer:
 class Retrieval:
     """Serves the C-GET and C-MOVE requests of one association."""
 
-    def __init__(self, archive: Archive, spool: Spool, channel: Channel, destinations: Destinations) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        spool: Spool,
+        channel: Channel,
+        destinations: Destinations,
+        *,
+        rejected: bool = False,
+    ) -> None:
         """Take what is needed.
 
         Args:
@@ -123,7 +131,9 @@ class Retrieval:
             spool: where converted instances wait until they are whole.
             channel: the association.
             destinations: of C-MOVE.
+            rejected: the peer gets what rejection notes take out of use, too.
         """
+        self._rejected = rejected
         self._archive = archive
         self._spool = spool
         self._channel = channel
@@ -169,7 +179,9 @@ class Retrieval:
     ) -> None:
         try:
             identifier = request.identifier()
-            instances = select(self._archive, level_of(model, identifier), identifier)
+            instances = select(
+                self._archive, level_of(model, identifier), identifier, rejected=self._rejected
+            )
         except WrongLevel as error:
             self._refuse(request, field, Answer(DATA_SET_DOES_NOT_MATCH, str(error)))
         except StorageError as error:

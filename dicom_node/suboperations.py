@@ -36,10 +36,13 @@ _PAGE = 1000
 _CHUNK = 1 << 20
 
 
-def select(archive: Archive, level: QueryLevel, identifier: Identifier) -> list[StoredInstance]:
+def select(
+    archive: Archive, level: QueryLevel, identifier: Identifier, *, rejected: bool = False
+) -> list[StoredInstance]:
     """The instances that the unique keys name (PS3.4 C.4.2.1.4.1, C.4.2.2.1), as far as they are stored.
 
-    Unique keys of levels above are checked where they are given.
+    Unique keys of levels above are checked where they are given. What rejection notes take out of use is
+    there only when `rejected`.
 
     Raises:
         InvalidQuery: the unique key of the level has no value.
@@ -50,24 +53,25 @@ def select(archive: Archive, level: QueryLevel, identifier: Identifier) -> list[
         raise InvalidQuery(f"no {_KEYWORDS[unique]} at level {level}")
     found: dict[str, StoredInstance] = {}
     for value in values:
-        for instance in _named(archive, unique, value):
+        for instance in _named(archive, unique, value, rejected=rejected):
             if _is_below(identifier, instance):
                 found[instance.key.sop] = instance
     return list(found.values())
 
 
-def _named(archive: Archive, unique: str, value: str) -> Iterator[StoredInstance]:
+def _named(archive: Archive, unique: str, value: str, *, rejected: bool) -> Iterator[StoredInstance]:
     try:
         if unique == _SOP:
-            yield archive.instance(value)
+            if rejected or not archive.rejected([value]):
+                yield archive.instance(value)
         elif unique == _STUDY:
-            yield from archive.instances(value)
+            yield from archive.instances(value, rejected=rejected)
         elif unique == _SERIES:
             for study in _studies(archive, unique, value):
-                yield from archive.instances(study, value)
+                yield from archive.instances(study, value, rejected=rejected)
         else:
             for study in _studies(archive, unique, value):
-                yield from archive.instances(study)
+                yield from archive.instances(study, rejected=rejected)
     except UnknownInstance:
         return
 
@@ -75,7 +79,8 @@ def _named(archive: Archive, unique: str, value: str) -> Iterator[StoredInstance
 def _studies(archive: Archive, unique: str, value: str) -> Iterator[str]:
     offset = 0
     while True:
-        query = Query("study", (Match(unique, Exact(value)),), limit=_PAGE, offset=offset)
+        match = Match(unique, Exact(value))
+        query = Query("study", (match,), limit=_PAGE, offset=offset, rejected=True)
         page = archive.search(query)
         for each in page.answers:
             yield Identifier(dict(each), ()).text(_STUDY)

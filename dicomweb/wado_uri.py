@@ -124,6 +124,8 @@ def wado_uri_router(archive: Archive) -> APIRouter:
 
 def _instance(archive: Archive, wanted: _Object) -> StoredInstance:
     instance = archive.instance(wanted.sop)
+    if archive.rejected([wanted.sop]):
+        raise NotFound(f"instance {wanted.sop} is rejected")
     for given, stored in ((wanted.study, instance.key.study), (wanted.series, instance.key.series)):
         if given not in {None, "", stored}:
             raise NotFound(f"instance {wanted.sop} is not in the study and series that are named")

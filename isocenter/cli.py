@@ -38,6 +38,7 @@ COMMANDS = {
     "refusals": "isocenter.commands.upkeep",
     "deletions": "isocenter.commands.deletions",
     "undelete": "isocenter.commands.deletions",
+    "rejections": "isocenter.commands.rejections",
     "doctor": "isocenter.commands.upkeep",
     "migrate": "isocenter.commands.upkeep",
     "password": "isocenter.commands.password",

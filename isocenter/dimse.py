@@ -62,6 +62,7 @@ def peers_of(node: NodeSettings) -> tuple[Peer, ...]:
             services=None if peer.services is None else frozenset(peer.services),
             sop_classes=None if peer.sop_classes is None else frozenset(peer.sop_classes),
             transfer_syntaxes=peer.transfer_syntaxes,
+            rejected=peer.rejected,
             max_associations=peer.max_associations,
             tls=peer.tls,
             certificate=peer.certificate,

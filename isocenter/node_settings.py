@@ -28,6 +28,8 @@ class Peer(Section):
     """UIDs of transfer syntaxes of stored objects that it may use, and is sent; None means all."""
     max_associations: int | None = Field(default=None, ge=1)
     """Associations at a time; None means as many as the node takes."""
+    rejected: bool = False
+    """It finds and retrieves what rejection notes take out of use, too."""
     tls: bool = False
     """Where it listens it speaks TLS."""
     certificate: str = ""

@@ -76,17 +76,23 @@ class Archive:
         return found
 
     def instances(
-        self, study: str, series: str | None = None, sop: str | None = None
+        self, study: str, series: str | None = None, sop: str | None = None, *, rejected: bool = False
     ) -> list[StoredInstance]:
         """The instances of a study or series in order of series and instance number, or the one instance.
+
+        Those that a rejection note takes out of use are among them only when `rejected`.
 
         Raises:
             UnknownInstance: there is none.
         """
-        found = self._index.instances(study, series, sop)
+        found = self._index.instances(study, series, sop, rejected=rejected)
         if not found:
             raise _unknown(study, series, sop)
         return found
+
+    def rejected(self, sops: Sequence[str]) -> set[str]:
+        """Those of these SOP Instance UIDs that a rejection note takes out of use (`storage.rejection`)."""
+        return self._index.rejected(sops)
 
     def contents(self, study: str, series: str | None = None, sop: str | None = None) -> Contents:
         """How much `instances` would give, and whether it is what it was; for a fraction of the cost.

@@ -91,6 +91,8 @@ class Query:
     limit: int | None = None
     offset: int = 0
     behind: str | None = None
+    rejected: bool = False
+    """Also what rejection notes take out of use."""
     required: bool = True
     """The required attributes are answered; otherwise, beside keys, just what `include` names."""
     retrieve_base: str | None = None

@@ -36,13 +36,15 @@ class Announcer:
     def run(self, study: str, go_on: Callable[[], None], stopped: threading.Event) -> int:  # noqa: ARG002 - one step
         """Tell of all that is stored of a study; how many instances these are."""
         try:
-            stored = self._archive.instances(study)
+            stored = self._archive.instances(study, rejected=True)
         except UnknownInstance:
             return 0  # not here yet, or not any more
         # A notification refers to one performed procedure step at most (PS3.3 C.4.23).
         steps = self._performed.of_series(sorted({each.key.series for each in stored}))
+        rejected = self._archive.rejected([each.key.sop for each in stored])
         by_step: dict[str, list[Announced]] = {}
         for each in stored:
-            by_step.setdefault(steps.get(each.key.series, ""), []).append((each, "ONLINE"))
+            some = by_step.setdefault(steps.get(each.key.series, ""), [])
+            some.append((each, "UNAVAILABLE" if each.key.sop in rejected else "ONLINE"))
         self._announce([notification(self._aet, study, some, step) for step, some in by_step.items()])
         return len(stored)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.instances import StoredInstance
-from storage.sql import events
+from storage.sql import events, rejections
 from storage.sql.homes import Home, homes_of, insert_missing, series_uids
 from storage.sql.prepared import Binds, Prepared
 from storage.sql.rows import Entry, Values
@@ -92,6 +92,8 @@ def add(connection: Connection, entries: Sequence[Entry]) -> list[Result]:
             results.append(Added(warnings[entry.key.sop]))
         else:
             results.append(_meet(connection, entry, known[entry.key.sop]))
+    added = [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Added)]
+    rejections.note(connection, added)
     events.write(
         connection, [_event(e, r) for e, r in zip(entries, results, strict=True) if isinstance(r, Added)]
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from storage.private import stored_tags
 from storage.search import ATTRIBUTES, LEVELS, SERIES_TAGS, Attribute, Level, Query, is_study_tag
 from storage.sql.packing import unpack
+from storage.sql.rejections import hidden_by_series
 from storage.sql.stored import chunks
 from storage.sql.tables import headers, instances, series, series_classes, series_requests
 
@@ -58,6 +59,7 @@ _COLUMNS = {
     "00280011": "instances_columns",
     "00280100": "instances_bits_allocated",
 }
+_IN_SERIES = "00201209"
 _WHEN_KNOWN = {"00080201", "00280008", "00280010", "00280011", "00280100"}
 """Answered where there is a value; an empty one would say something about an instance that has none."""
 ANSWERED = frozenset(_COLUMNS.values())
@@ -71,7 +73,7 @@ def answers(connection: Connection, query: Query, rows: Rows) -> list[str]:
         return []
     wanted = [attribute for attribute in ATTRIBUTES if _is_wanted(attribute, query)]
     tags = {attribute.tag for attribute in wanted}
-    values = _Values(connection, rows, tags)
+    values = _Values(connection, rows, tags, rejected=query.rejected)
     members = {a.tag: _members(a, values.of(a)) for a in wanted if "." not in a.tag}
     if query.retrieve_base is not None:
         members[_RETRIEVE_URL] = _retrieve_urls(query.retrieve_base, query.level, values)
@@ -167,14 +169,21 @@ def _name(value: str) -> dict[str, str]:
 class _Values:
     """The columns of the rows, and what is counted and listed for all of them at once."""
 
-    def __init__(self, connection: Connection, rows: Rows, tags: Collection[str]) -> None:
+    def __init__(self, connection: Connection, rows: Rows, tags: Collection[str], *, rejected: bool) -> None:
         self.rows = len(rows)
         self._columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
         self._computed: dict[str, list[Any]] = {"00080056": ["ONLINE"] * len(rows)}
         studies_of = self.column("studies_id")
         ids = sorted(set(studies_of))
-        if {"00080061", "00201206", "00201208"} & set(tags):
-            summary = _summaries(connection, ids)
+        counted = {"00080061", "00201206", "00201208"} & set(tags)
+        hidden = hidden_by_series(connection, ids) if not rejected and (counted or _IN_SERIES in tags) else {}
+        if _IN_SERIES in tags:
+            here = zip(studies_of, self.column("series_id"), self.column(_COLUMNS[_IN_SERIES]), strict=True)
+            self._computed[_IN_SERIES] = [
+                count - hidden.get(study, {}).get(of_series, 0) for study, of_series, count in here
+            ]
+        if counted:
+            summary = _summaries(connection, ids, hidden)
             for at, tag in enumerate(("00080061", "00201206", "00201208")):
                 self._computed[tag] = [summary[study_id][at] for study_id in studies_of]
         if "00080062" in tags:
@@ -200,8 +209,10 @@ def _distinct(rows: Rows, name: str) -> list[int]:
     return sorted({getattr(row, name) for row in rows})
 
 
-def _summaries(connection: Connection, ids: list[int]) -> dict[int, tuple[list[str], int, int]]:
-    """Modalities, number of series and number of instances of each study."""
+def _summaries(
+    connection: Connection, ids: list[int], hidden: Mapping[int, Mapping[int, int]]
+) -> dict[int, tuple[list[str], int, int]]:
+    """Modalities, number of series and number of instances of each study, but for what is `hidden`."""
     columns = (series.c.study_id, series.c.modality, func.count(), func.sum(series.c.instances))
     found: dict[int, tuple[list[str], int, int]] = defaultdict(lambda: ([], 0, 0))
     for some in chunks(ids):
@@ -212,7 +223,22 @@ def _summaries(connection: Connection, ids: list[int]) -> dict[int, tuple[list[s
             modalities, all_series, all_instances = found[study_id]
             more = [modality] if modality else []
             found[study_id] = (modalities + more, all_series + of_series, all_instances + int(of_instances))
+    for study_id, of_study in hidden.items():
+        found[study_id] = _summary_without(connection, study_id, of_study)
     return found
+
+
+def _summary_without(
+    connection: Connection, study_id: int, hidden: Mapping[int, int]
+) -> tuple[list[str], int, int]:
+    columns = (series.c.id, series.c.modality, series.c.instances)
+    rows = connection.execute(select(*columns).where(series.c.study_id == study_id)).all()
+    shown = [(row.modality, left) for row in rows if (left := row.instances - hidden.get(row.id, 0)) > 0]
+    return (
+        sorted({modality for modality, _ in shown if modality}),
+        len(shown),
+        sum(left for _, left in shown),
+    )
 
 
 def _classes(connection: Connection, ids: list[int]) -> dict[int, list[str]]:

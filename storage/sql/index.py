@@ -13,9 +13,21 @@ from storage.header import ObjectHeader
 from storage.instances import Contents, InstanceKey, NonPatientInstance, Origin, StoredInstance
 from storage.layout import Layout
 from storage.refusals import Quarantined
+from storage.rejection import Rejection
 from storage.search import Page, Query
 from storage.senders import Senders
-from storage.sql import adding, events, non_patient, refusals, removing, search, senders, stored, tombstones
+from storage.sql import (
+    adding,
+    events,
+    non_patient,
+    refusals,
+    rejections,
+    removing,
+    search,
+    senders,
+    stored,
+    tombstones,
+)
 from storage.sql.adding import Added, Burnt, Known, Result
 from storage.sql.engine import reading, settle, writing
 from storage.sql.limits import limited
@@ -74,9 +86,23 @@ class SqlIndex:
         with reading(self._engine) as connection:
             return stored.by_sop(connection, [sop]).get(sop)
 
-    def instances(self, study: str, series: str | None, sop: str | None) -> list[StoredInstance]:
+    def instances(
+        self, study: str, series: str | None, sop: str | None, *, rejected: bool
+    ) -> list[StoredInstance]:
+        """`rejected`: those that notes reject, too."""
         with reading(self._engine) as connection:
-            return stored.in_series(connection, study, series, sop)
+            found = stored.in_series(connection, study, series, sop)
+            return found if rejected else rejections.without(connection, found)
+
+    def rejected(self, sops: Sequence[str]) -> set[str]:
+        """Those of these SOP Instance UIDs that are rejected."""
+        with reading(self._engine) as connection:
+            return rejections.hidden(connection, sops)
+
+    def rejections(self, limit: int = 1000) -> list[Rejection]:
+        """The rejection notes in force."""
+        with reading(self._engine) as connection:
+            return rejections.listed(connection, limit)
 
     def contents(self, study: str, series: str | None, sop: str | None) -> Contents:
         with reading(self._engine) as connection:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, or_, select, up
 
 from storage.instances import InstanceKey, Origin, StoredInstance
 from storage.places import Place, place_of
-from storage.sql import events
+from storage.sql import events, rejections
 from storage.sql.stored import by_sop, chunks, in_series
 from storage.sql.tables import (
     headers,
@@ -42,6 +42,7 @@ def remove(
         ids += connection.execute(select(instances.c.id).where(instances.c.sop_uid.in_(some))).scalars()
     blobs = [instance.blob for instance in gone] + _older_blobs(connection, ids)
     _list(connection, blobs)
+    rejections.forget(connection, [instance.key.sop for instance in gone])
     _remove_instances(connection, ids)
     _tidy(connection, study)
     rows = [events.values("instance.deleted", _uids(instance), None, origin) for instance in gone]

@@ -24,6 +24,7 @@ from storage.sql.matching import condition, is_everything
 from storage.sql.narrowing import narrowed
 from storage.sql.paging import KEYS, Anchors, Key, behind, key_of
 from storage.sql.patterns import Column, Condition
+from storage.sql.rejections import SHOWN, are_there
 from storage.sql.tables import instances, series, studies, study_modality
 
 _HEADERS_AT_ONCE = 100
@@ -131,6 +132,8 @@ def _selected(connection: Connection, query: Query) -> tuple[Select[Any], list[C
     """The statement, and the columns it is ordered by."""
     here, below = _conditions(connection.dialect.name, query)
     here += narrowed(connection, query)
+    if not query.rejected and are_there(connection):
+        here.append(SHOWN[query.level])
     by_key = query.series is not None or any(_is_key_below(match) for match in query.matches)
     if below:
         here.append(_has_below(query.level, below, by_key=by_key))

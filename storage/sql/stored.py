@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, func, select
 from storage.instances import Contents, InstanceKey, StoredInstance
 from storage.places import Place
 from storage.sql.prepared import Binds, Prepared
-from storage.sql.tables import headers, instances, series, studies, superseded
+from storage.sql.tables import headers, instances, rejections, series, studies, superseded
 
 T = TypeVar("T")
 
@@ -45,6 +45,11 @@ _BY_KEY = Prepared(_KEY, _COLUMNS, _of_key)
 _CURRENT_LAYOUT = Prepared((instances.c.sop_uid, instances.c.version), _LAYOUT, _layout_of)
 
 
+_REJECTED = select(rejections.c.sop_uid).where(rejections.c.sop_uid == instances.c.sop_uid)
+IS_SHOWN = ~_REJECTED.correlate(instances).exists()
+"""An instance that no note rejects."""
+
+
 def _summary(depth: int) -> Prepared:
     """Sums over a study, series or instance: whatever happens to an instance changes one of them."""
     path = _KEY[:depth]
@@ -54,7 +59,7 @@ def _summary(depth: int) -> Prepared:
     def build(_dialect: str, rows: list[Binds]) -> Any:
         (asked,) = rows
         here = (column == asked[column.name] for column in path)
-        return select(func.count(), *moments).select_from(WHOLE).where(*here)
+        return select(func.count(), *moments).select_from(WHOLE).where(*here, IS_SHOWN)
 
     return Prepared(path, (instances.c.id,), build)
 
@@ -112,7 +117,7 @@ def in_series(
 
 
 def contents(connection: Connection, study: str, series_uid: str | None, sop: str | None) -> Contents:
-    """How many instances `in_series` would find, and a token that is another when one of them is."""
+    """How many instances of `in_series` are not rejected, and a token that is another when one of them is."""
     path = [uid for uid in (study, series_uid, sop) if uid is not None]
     ((count, *rest),) = _CONTENTS[len(path)].ask(connection, [tuple(path)])
     return Contents(count, "-".join(map(str, rest)))

@@ -282,3 +282,17 @@ tombstones = Table(
     # There is a blob beside the objects that says the same.
     Column("written", Boolean, nullable=False),
 )
+
+# What is out of use, by the Key Object Selection documents that say so; each lists itself too.
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("note_uid", Plain, primary_key=True),
+    Column("sop_uid", Plain, primary_key=True),
+    Column("study_uid", Plain, nullable=False),
+    Column("series_uid", Plain, nullable=False),
+    Column("code", Plain, nullable=False),
+    Index("ix_rejections_sop", "sop_uid"),
+    Index("ix_rejections_series", "series_uid"),
+    Index("ix_rejections_study", "study_uid"),
+)

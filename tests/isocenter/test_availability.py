@@ -12,6 +12,7 @@ from storage.instances import Origin
 from storage.performed import changed, started
 from tests.isocenter.destinations import other_isocenter
 from tests.isocenter.routed import peer, routing, store
+from tests.storage.builders import NOTE, STUDY, rejection_note, spooled
 from tests.support.system import wait_until
 
 SOP_CLASS = "1.2.840.10008.5.1.4.33"
@@ -107,6 +108,21 @@ def waits(services, reason):
         lambda found: any(reason in each.reason for each in found),
         20,
     )
+
+
+def test_peer_hears_that_what_was_rejected_is_unavailable(tmp_path, free_port):
+    heard = []
+    with ris(free_port, heard), routing(tmp_path, peer("RIS", free_port) + told()) as services:
+        (bad, good) = store(services, count=2, StudyInstanceUID=STUDY)
+        with services.archive.delivery(Origin("dimse", "CT01")) as delivery:
+            delivery.ingest(spooled(services.spool, rejection_note(bad)))
+        wait_until(
+            lambda: heard,
+            lambda found: found and len(instances_of(found[-1])) == 3,
+            20,
+        )
+        availability = {sop: said for sop, (said, _) in instances_of(heard[-1]).items()}
+        assert availability == {bad: "UNAVAILABLE", NOTE: "UNAVAILABLE", good: "ONLINE"}
 
 
 def test_study_that_grows_is_told_of_again(tmp_path, free_port):

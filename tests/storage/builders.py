@@ -5,7 +5,7 @@ from typing import Any
 
 from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage
 
 from dicom_node.part10 import file_head
 from storage.part10 import read_meta
@@ -83,3 +83,30 @@ def sealed(spool: Spool, **attributes: Any) -> SpoolFile:
     file = begun(spool, **attributes)
     file.seal()
     return file
+
+
+def rejection_note(*sops: str, code: str = "113001", **attributes: Any) -> bytes:
+    """A Key Object Selection document in the study and series of `ct` that refers to instances there."""
+
+    def item(**values: Any) -> Dataset:
+        made = Dataset()
+        for keyword, value in values.items():
+            setattr(made, keyword, value)
+        return made
+
+    images = [item(ReferencedSOPClassUID=CTImageStorage, ReferencedSOPInstanceUID=sop) for sop in sops]
+    series = item(SeriesInstanceUID=SERIES, ReferencedSOPSequence=images)
+    return part10(
+        SOPClassUID=KeyObjectSelectionDocumentStorage,
+        Modality="KO",
+        ConceptNameCodeSequence=[
+            item(CodeValue=code, CodingSchemeDesignator="DCM", CodeMeaning="Rejected for a reason")
+        ],
+        CurrentRequestedProcedureEvidenceSequence=[
+            item(StudyInstanceUID=STUDY, ReferencedSeriesSequence=[series])
+        ],
+        **{"SOPInstanceUID": NOTE, "SeriesInstanceUID": f"{SERIES}.9"} | attributes,
+    )
+
+
+NOTE = "1.2.826.0.1.3680043.8.498.7777"
