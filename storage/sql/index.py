@@ -87,7 +87,7 @@ class SqlIndex:
             return stored.by_sop(connection, [sop]).get(sop)
 
     def instances(
-        self, study: str, series: str | None, sop: str | None, *, rejected: bool
+        self, study: str, series: str | None, sop: str | None, *, rejected: bool = False
     ) -> list[StoredInstance]:
         """`rejected`: those that notes reject, too."""
         with reading(self._engine) as connection:

@@ -259,7 +259,7 @@ def test_identifier_that_names_nothing_at_its_level_is_refused(port, study, aske
 
 
 def test_database_that_is_down_refuses(port, archive, study, monkeypatch):
-    def instances(*_):
+    def instances(*_, **__):
         raise StorageDown("the index does not answer")
 
     monkeypatch.setattr(archive, "instances", instances)
