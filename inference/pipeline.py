@@ -24,6 +24,7 @@ from inference.results.rows import finding_records
 from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
 from inference.suitability import Unsuitable
+from inference.summaries.make import Summarize, no_summaries
 from inference.triggers import model_reference
 from inference.ups.data_set import subject_of
 from inference.workitems import RESOURCES, Inputs, LeaseLost, NewWorkItem, Outcome, State, WorkItem
@@ -83,6 +84,7 @@ class Pipeline:
         clock: the time now, aware.
         limit: entered for each try; ends this process when the try takes too long.
         room: bytes of images, as stored, that threads of this process work on at once; more than that alone.
+        summarize: adds to results what those can show who show no reports.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Pipeline:
         clock: Callable[[], datetime] = utc_now,
         limit: Callable[[], AbstractContextManager[None]] = nullcontext,
         room: int = 256 << 20,
+        summarize: Summarize = no_summaries,
     ) -> None:
         self._archive = archive
         self._spool = spool
@@ -113,6 +116,7 @@ class Pipeline:
         self._clock = clock
         self._limit = limit
         self._company = Company(room)
+        self._summarize = summarize
 
     def warm_up(self) -> None:
         """Load the models and all that results need, so that the first work item does not wait for it."""
@@ -286,7 +290,8 @@ class Pipeline:
 
     def _objects(self, analysis: Analysis, context: ResultContext) -> ResultObjects:
         images = source_images(self._archive.headers(analysis.sources))
-        return result_objects(analysis, images, context)
+        objects = result_objects(analysis, images, context)
+        return self._summarize(objects, analysis, images, context)
 
     def _store(self, objects: ResultObjects, item: WorkItem) -> None:
         # The report last: whoever finds it finds the masks that it refers to, and a worker that takes the

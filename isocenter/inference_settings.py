@@ -45,6 +45,8 @@ class InferenceSettings(Section):
     disabled_models: tuple[str, ...] = ()
     rules: tuple[ModelRuleSettings, ...] = ()
     """When and how urgently models run on what arrives; the first that fits counts."""
+    summaries: tuple[Literal["sc", "gsps"], ...] = ()
+    """What results also come as: secondary captures, and presentation states, for who shows no reports."""
     settle_seconds: float = Field(default=0.5, ge=0)
     """A series is taken as complete this long after the delivery that brought it ended."""
     quiet_seconds: float = Field(default=10.0, ge=0)

@@ -157,6 +157,7 @@ class Services:
     def pipeline(self) -> "Pipeline":
         """What runs a work item, with the models loaded, so that the first study does not wait for them."""
         from inference.pipeline import Pipeline  # noqa: PLC0415 - as in `signing`
+        from inference.summaries.make import Summaries  # noqa: PLC0415
         from models.runtime import Runtime  # noqa: PLC0415
 
         inference = self.settings.inference
@@ -176,6 +177,7 @@ class Services:
             shadows=self.catalog.shadows,
             limit=TimeLimit(inference.item_seconds),
             room=inference.room_mb << 20,
+            summarize=Summaries(self.archive, inference.summaries),
         )
         pipeline.warm_up()
         return pipeline

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from inference.pipeline import Pipeline
 from inference.records import FindingRecord
+from inference.summaries.make import Summaries
 from inference.triggers import Triggers
 from inference.workitems import Outcome, WorkItem
 from isocenter.importing import files_below, import_files
@@ -106,5 +107,6 @@ class Trial:
             self._models,
             Runtime(threads=inference.threads, timeout_s=inference.timeout_seconds),
             max_attempts=1,
+            summarize=Summaries(services.archive, inference.summaries),
         )
         return [pipeline.run(uid) for uid in triggers.poll()]

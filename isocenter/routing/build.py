@@ -23,6 +23,7 @@ from isocenter.routing.priors import Wanted
 from isocenter.routing.router import Router
 from isocenter.routing.rules import Identity, NoticeRule, PrefetchRule, Rule, addresses_of
 from isocenter.routing.settings import (
+    RESULTS,
     AvailabilitySettings,
     DestinationSettings,
     PrefetchSettings,
@@ -73,6 +74,11 @@ def planner_for(services: Services) -> Planner:
         [rule_of(each) for each in settings.routes],
         {each.name: identity_of(each) for each in settings.destinations},
         prefetches=[prefetch_rule_of(each) for each in settings.prefetch],
+        results={
+            each.name: {RESULTS[kind] for kind in each.results}
+            for each in settings.destinations
+            if each.results
+        },
         notices=[NoticeRule(each.name, frozenset(each.when), each.source) for each in settings.availability],
         settle=timedelta(seconds=settings.routing.settle_seconds),
     )

@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.routing.rules import Identity, NoticeRule, PrefetchRule, Rule
@@ -29,6 +30,7 @@ class Planner:
         *,
         prefetches: Sequence[PrefetchRule] = (),
         notices: Sequence[NoticeRule] = (),
+        results: Mapping[str, Collection[str]] = MappingProxyType({}),
         settle: timedelta,
     ) -> None:
         """Take what is needed.
@@ -40,6 +42,7 @@ class Planner:
             identities: of the destinations, by name: nothing is sent back to where it came from.
             prefetches: rules of which priors to fetch.
             notices: rules of what to tell peers.
+            results: SOP classes of what models made that a destination takes; those not named take all.
             settle: how long a new shipment waits for more of its study.
         """
         self._archive = archive
@@ -48,6 +51,7 @@ class Planner:
         self._identities = identities
         self._prefetches = prefetches
         self._notices = notices
+        self._results = results
         self._settle = settle
 
     def begin(self) -> None:
@@ -85,5 +89,10 @@ class Planner:
         for name, rule in by_destination.items():
             if self._identities[name].brought(event.origin):
                 log.debug("%s is not sent back to %s", event.sop, name)
-            else:
+            elif self._takes(name, event, instance.sop_class):
                 yield Chosen(name, rule, event.study, event.sop)
+
+    def _takes(self, destination: str, event: Event, sop_class: str) -> bool:
+        """What a model made goes where this kind of result is wanted."""
+        wanted = self._results.get(destination)
+        return wanted is None or event.origin.protocol != "inference" or sop_class in wanted

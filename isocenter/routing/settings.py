@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
@@ -38,6 +39,17 @@ Match = Annotated[dict[str, tuple[Pattern, ...] | Pattern], AfterValidator(_keyw
 Hours = Annotated[tuple[str, ...], AfterValidator(_are_hours)]
 
 
+RESULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "sr": "1.2.840.10008.5.1.4.1.1.88.34",
+        "seg": "1.2.840.10008.5.1.4.1.1.66.4",
+        "sc": "1.2.840.10008.5.1.4.1.1.7",
+        "gsps": "1.2.840.10008.5.1.4.1.1.11.1",
+    }
+)
+"""SOP Class UIDs of what results of models come as."""
+
+
 class DestinationSettings(Section):
     """A place that instances are sent to: a peer (C-STORE) or a DICOMweb service (STOW-RS)."""
 
@@ -63,6 +75,8 @@ class DestinationSettings(Section):
     max_megabytes_per_second: float | None = Field(default=None, gt=0)
     hours: Hours = ()
     """When it may be sent to, local time, e.g. `19:00-06:30`; empty: always."""
+    results: tuple[Literal["sr", "seg", "sc", "gsps"], ...] = ()
+    """What of the results of models it is sent, where a route leads to it; empty: all."""
     timeout_seconds: float = Field(default=60, gt=0)
     """How long it may take for each answer."""
     max_attempts: int = Field(default=20, ge=1)

@@ -57,6 +57,23 @@ def test_only_what_a_rule_asks_for_goes_to_its_destination(tmp_path):
         assert (held_by(one), held_by(two)) == ({wanted}, {result, signed})
 
 
+def test_a_destination_is_sent_the_results_that_it_can_show(tmp_path):
+    text = "".join(
+        (
+            destination("one", "ONE", 'results = ["sc"]'),
+            route("all", "one", 'when = ["stored", "ai-result"]'),
+        )
+    )
+    model = Origin("inference", "model")
+    with ExitStack() as stack:
+        one, port = stack.enter_context(other_isocenter(tmp_path / "one", **{"node.aet": "ONE"}))
+        services = stack.enter_context(routing(tmp_path, peer("ONE", port) + text))
+        store(services, origin=model, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.34")
+        (capture,) = store(services, origin=model, SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
+        (image,) = store(services)
+        assert wait_until(lambda: held_by(one), lambda held: len(held) == 2, 20) == {capture, image}
+
+
 def test_nothing_is_sent_back_to_where_it_came_from(tmp_path):
     with other_isocenter(tmp_path / "one", **{"node.aet": "ONE"}) as (one, port):
         text = peer("ONE", port) + destination("one", "ONE") + route("all", "one")

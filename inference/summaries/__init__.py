@@ -1,0 +1,1 @@
+"""Results for those who show no structured reports: secondary captures and presentation states."""

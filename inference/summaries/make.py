@@ -1,0 +1,59 @@
+"""The summaries of a result, as the settings ask for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from pydicom import Dataset
+
+from inference.findings import Analysis
+from inference.results.context import ResultContext
+from inference.results.encoding import encoded
+from inference.results.write import ResultObjects
+from inference.summaries.capture import captures
+from inference.summaries.presentation import presentation
+from storage.archive import Archive
+
+Kind = Literal["sc", "gsps"]
+Summarize = Callable[[ResultObjects, Analysis, Sequence[Dataset], ResultContext], ResultObjects]
+"""Adds the summaries to the objects of a result: analysis, headers of its sources, work item."""
+
+
+def no_summaries(
+    objects: ResultObjects, _: Analysis, __: Sequence[Dataset], ___: ResultContext
+) -> ResultObjects:
+    """Leaves the objects as they are."""
+    return objects
+
+
+class Summaries:
+    """Adds summaries to results (`Summarize`).
+
+    Args:
+        archive: where the images are.
+        kinds: `sc`: secondary captures; `gsps`: a presentation state.
+    """
+
+    def __init__(self, archive: Archive, kinds: Sequence[Kind]) -> None:
+        self._archive = archive
+        self._kinds = kinds
+
+    def __call__(
+        self, objects: ResultObjects, analysis: Analysis, images: Sequence[Dataset], context: ResultContext
+    ) -> ResultObjects:
+        """The objects with the summaries before the report, which comes last.
+
+        Raises:
+            Unsuitable: an image cannot be decoded.
+            StorageError: the archive cannot give it.
+        """
+        made: list[Dataset] = []
+        if "sc" in self._kinds:
+            made += captures(analysis, images, self._archive, context)
+        if "gsps" in self._kinds:
+            made += presentation(analysis, self._archive, context)
+        offset = images[0].get("TimezoneOffsetFromUTC")
+        files = [encoded(each, context.at, offset) for each in made]
+        uids = [str(each.SOPInstanceUID) for each in made]
+        *before, report = objects.files
+        return replace(objects, files=(*before, *files, report), uids=(*objects.uids, *uids))
