@@ -1,5 +1,6 @@
 """The summaries of a result, as the settings ask for them."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -13,6 +14,9 @@ from inference.results.write import ResultObjects
 from inference.summaries.capture import captures
 from inference.summaries.presentation import presentation
 from storage.archive import Archive
+from storage.errors import StorageError
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["sc", "gsps"]
 Summarize = Callable[[ResultObjects, Analysis, Sequence[Dataset], ResultContext], ResultObjects]
@@ -44,16 +48,26 @@ class Summaries:
         """The objects with the summaries before the report, which comes last.
 
         Raises:
-            Unsuitable: an image cannot be decoded.
-            StorageError: the archive cannot give it.
+            StorageError: the archive cannot give an image.
         """
-        made: list[Dataset] = []
-        if "sc" in self._kinds:
-            made += captures(analysis, images, self._archive, context)
-        if "gsps" in self._kinds:
-            made += presentation(analysis, self._archive, context)
+        try:
+            made = self._made(analysis, images, context)
+        except StorageError:
+            raise
+        except Exception:
+            # A picture that cannot be drawn must not cost the report.
+            log.exception("work item %s: there is no summary of its result", context.work_item)
+            return objects
         offset = images[0].get("TimezoneOffsetFromUTC")
         files = [encoded(each, context.at, offset) for each in made]
         uids = [str(each.SOPInstanceUID) for each in made]
         *before, report = objects.files
         return replace(objects, files=(*before, *files, report), uids=(*objects.uids, *uids))
+
+    def _made(self, analysis: Analysis, images: Sequence[Dataset], context: ResultContext) -> list[Dataset]:
+        made: list[Dataset] = []
+        if "sc" in self._kinds:
+            made += captures(analysis, images, self._archive, context)
+        if "gsps" in self._kinds:
+            made += presentation(analysis, self._archive, context)
+        return made

@@ -125,3 +125,14 @@ def test_work_comes_with_its_summaries(archive, spool, *, work, catalog, runtime
     kinds = [archive.instance(sop).sop_class for sop in item.results]
     assert kinds[0].endswith("88.34")
     assert {"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.11.1"} < set(kinds)
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_cost_the_report(archive, deliver, caplog, monkeypatch):
+    images = ct_series()
+    deliver(images)
+    analysis = over_stored(candidates(images), archive)
+    sources = source_images(ds.to_json().encode() for ds in images)
+    objects = result_objects(analysis, sources, CONTEXT)
+    monkeypatch.setattr(archive, "frame", lambda *_: b"damaged")
+    assert Summaries(archive, ["sc"])(objects, analysis, sources, CONTEXT) == objects
+    assert "no summary" in caplog.text
