@@ -21,7 +21,7 @@ from inference.uids import uid_from
 from storage.archive import Archive
 from storage.errors import UnknownInstance
 from storage.events import Event
-from storage.instances import StoredInstance
+from storage.instances import Origin, StoredInstance
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,7 @@ class OutsideReviews:
             name = observer(sr)
             if is_report(sr) or name is None:
                 return
-            sender = event.origin.peer or event.origin.address or event.origin.protocol
-            reviewer = Reviewer((name or sender)[:PERSON_NAME_LENGTH])
+            reviewer = Reviewer((name or _sender(event.origin))[:PERSON_NAME_LENGTH])
             said = self._said(sr, stored, reviewer)
         if said:
             self._history.add_object(stored.key.sop, said, event.at)
@@ -149,6 +148,12 @@ class OutsideReviews:
             region=_kept(group.region),
             image=None if _kept(group.region) else ImageReference(group.sop, group.frame),
         )
+
+
+def _sender(origin: Origin) -> str:
+    """Who sent what names nobody: an AE title; over the web the address, for there the peer is a program."""
+    peer = "" if origin.protocol == "stow" else origin.peer
+    return peer or origin.address or origin.protocol
 
 
 def _judged(

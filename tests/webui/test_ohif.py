@@ -63,7 +63,31 @@ def coloured(picture: np.ndarray) -> float:
     return float((np.ptp(picture, axis=2) > 40).mean())
 
 
-def test_images_measurements_and_segments_are_there(ohif):
+def draw_a_line(page) -> None:
+    box = page.locator(".cornerstone-canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 60, y - 60)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 10, steps=8)
+    page.mouse.up()
+
+
+def read_in_our_reader(ohif, services) -> None:
+    """What was saved there is here: each nodule judged, and the line as a finding of its own."""
+    services.upkeep()
+    reader = ohif.context.new_page()
+    reader.goto(f"/studies/{study_of(services)}")
+    nodules = reader.locator(".finding", has_text="Nodule")
+    expect(nodules).to_have_count(6, timeout=SLOW_MS)
+    for nodule in nodules.all():
+        expect(nodule).to_have_attribute("data-verdict", "accept")
+        expect(nodule).to_contain_text("by 127.0.0.1")
+    expect(reader.locator(".finding", has_text="Length")).to_contain_text("Added by 127.0.0.1")
+    keep_picture(reader, "reader-after-ohif")
+    reader.close()
+
+
+def test_images_measurements_segments_and_what_is_saved_are_there(ohif, analysed):
     picture = picture_of(ohif)
     assert picture.std() > 20
     assert coloured(picture) < 0.001
@@ -73,8 +97,16 @@ def test_images_measurements_and_segments_are_there(ohif):
     keep_picture(ohif, "ohif-measurements")
     ohif.get_by_role("button", name="Yes", exact=True).click()
     ohif.locator("[data-cy='trackedMeasurements-btn']").click()
-    expect(ohif.locator("[data-cy='data-row']").first).to_be_visible(timeout=SLOW_MS)
+    expect(ohif.locator("[data-cy='data-row']").first).to_contain_text("Nodule 1", timeout=SLOW_MS)
     keep_picture(ohif, "ohif-tracked")
+
+    ohif.locator("[data-cy='Length-btn']").click()
+    draw_a_line(ohif)
+    ohif.get_by_role("button", name="Create SR").click()
+    with ohif.expect_response("**/dicom-web/studies") as stored:
+        ohif.get_by_role("dialog").get_by_role("button", name="Save").click()
+    assert stored.value.ok
+    read_in_our_reader(ohif, analysed)
 
     ohif.get_by_text("AI, not verified: Lung volume").first.dblclick()
     expect(ohif.get_by_text("Do you want to open this Segmentation?")).to_be_visible(timeout=SLOW_MS)

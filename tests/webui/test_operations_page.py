@@ -10,6 +10,7 @@ from inference.governance import Standing
 from inference.workitems import Inputs, ModelReference, NewWorkItem, Outcome, State
 from isocenter.http import create_app
 from isocenter.parts import Part
+from storage.errors import DuplicateInstance
 from storage.instances import Origin
 from tests.inference.analyses import ct_series
 from tests.inference.analyses import part10 as file_of
@@ -20,6 +21,7 @@ from tests.webui.browser import PHONE, WORKSTATION, barriers, keep_picture, page
 
 pytestmark = pytest.mark.xdist_group("browser")
 
+LONG_UID = f"1.2.{'8' * 59}"
 SIZES = pytest.mark.parametrize("size", [WORKSTATION, PHONE], ids=["workstation", "phone"])
 
 
@@ -45,10 +47,13 @@ def claimed(services, study: str):
 
 @pytest.fixture
 def busy(services):
-    """Something arrived, runs, waits, failed; the UID of the work item that failed."""
+    """Something arrived, was refused, runs, waits, failed; the UID of the work item that failed."""
     with services.archive.delivery(Origin("dimse", "CT1", "10.0.0.1")) as delivery:
         for number in range(3):
-            delivery.ingest(spooled(services.spool, part10(SOPInstanceUID=f"1.2.3.{number}")))
+            delivery.ingest(spooled(services.spool, part10(SOPInstanceUID=f"{LONG_UID}{number}")))
+        other = spooled(services.spool, part10(SOPInstanceUID=f"{LONG_UID}0", InstanceNumber=9))
+        with pytest.raises(DuplicateInstance):
+            delivery.ingest(other)
     work_item(services, "1.2.1")
     running = claimed(services, "1.2.2")
     services.work.progress(running.uid, running.transaction, 40, "segmenting")
@@ -64,6 +69,7 @@ def test_what_arrives_runs_and_fails_is_seen(browser, address, busy, size, reque
         expect(page.get_by_role("region", name="What arrives")).to_contain_text("CT1")
         expect(page.get_by_role("region", name="Work", exact=True)).to_contain_text("40 %")
         expect(page.get_by_role("region", name="Failed")).to_contain_text("out of memory")
+        expect(page.get_by_role("region", name="Refused objects")).to_contain_text(LONG_UID)
         expect(page.get_by_text("1 study, 3 objects")).to_be_visible()
         expect(page.get_by_role("region", name="What is sent on")).to_contain_text("no destination")
         assert barriers(page) == []
