@@ -196,7 +196,7 @@ def test_line_keeps_its_image_and_its_length(room):
 
 
 def test_who_is_not_named_is_the_sender(room):
-    (review,) = room.take(group(room.box(10, 10, 30, 30)), person="unknown^unknown")
+    (review,) = room.take(group(room.box(10, 10, 30, 30)), person="unknown^unknown", protocol="dimse")
     assert review.reviewer.name == "TEST"
 
 

@@ -123,7 +123,7 @@ export class Reading {
     if (!this.sphereOf(finding)) this.mpr.value = false;
     this.stopEditing();
     this.selected.value = finding.id;
-    if (!this.mpr.value) void this.show(finding);
+    void this.show(finding);
   }
 
   /** A ball around the place of a finding in the series that is shown: its middle and radius in mm. */
@@ -142,7 +142,8 @@ export class Reading {
     const sop = place?.sop_uid ?? this.middleOf(finding);
     const series = this.study.value?.series.find((each) => each.uid === finding.series_uid);
     if (!series) return;
-    if (this.main.series.value?.uid !== series.uid) await this.main.open(series, sop, place?.frame);
+    // A series that is still being opened has no frames to go to.
+    if (this.main.series.value?.uid !== series.uid || !this.main.frames.value.length) await this.main.open(series, sop, place?.frame);
     else if (sop) this.main.goToImage(sop, place?.frame ?? 1);
   }
 
