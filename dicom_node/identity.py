@@ -64,7 +64,7 @@ class Identities:
             IdentityRefused: the association must be rejected.
         """
         if not self.users and self.tokens is None:
-            return None  # PS3.7 D.3.3.7.2: who does not support it accepts without a response
+            return None  # PS3.7 D.3.3.7: who does not support it accepts without a response
         if claim is None:
             if self.required:
                 raise IdentityRefused("it names no user")

@@ -19,7 +19,7 @@ WINDOW = 32
 _ONE_AFTER_THE_OTHER = (1, 1)
 COMBINED, FUZZY = 1, 2
 """Bytes of the application information that ask for combined datetime, fuzzy matching (PS3.4 C.5.1.1.1)."""
-# PS3.4 Table B.3-1: level 2 (full), signatures survive (level 3), nothing is coerced; the rest is reserved.
+# PS3.4 Table B.3-2: level 2 (full), signatures survive (level 3), nothing is coerced; the rest is reserved.
 _STORAGE_SUPPORT = bytes((2, 0, 3, 0, 0, 0))
 
 
@@ -103,7 +103,7 @@ def _is_worklist(uid: str) -> bool:
 def _information(uid: str, wanted: bytes) -> bytes:
     """Service-class-application-information as long as it was asked for.
 
-    Storage: PS3.4 B.3.1. Query (C.5.1.1.1): relational queries always, combined datetime and fuzzy matching
+    Storage: PS3.4 B.3.1.2. Query (C.5.1.1.1): relational queries always, combined datetime and fuzzy matching
     where asked for; not time zone adjustment, nor the views on enhanced multi-frame images. Retrieval
     (C.5.2.1.1, C.5.3.1.1): relational retrieval. Worklists (K.5.1): fuzzy matching where asked for.
     """

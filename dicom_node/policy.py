@@ -58,7 +58,7 @@ class Policy:
         try:
             return peer, self.identities.check(caller.user)
         except IdentityRefused as error:
-            # PS3.7 D.3.3.7 names result and source.
+            # PS3.7 D.3.3.7.3 names result and source.
             raise Rejection(_PERMANENT, _PROVIDER_ACSE, _NO_REASON, str(error)) from error
 
     def _peer(self, caller: Caller) -> Peer:

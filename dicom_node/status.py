@@ -15,7 +15,7 @@ from storage.errors import (
 
 SUCCESS = 0x0000
 SOP_CLASS_NOT_SUPPORTED = 0x0122
-"""PS3.7 C.5.14."""
+"""PS3.7 C.5."""
 OUT_OF_RESOURCES = 0xA700
 STORE_UNAVAILABLE = 0xA701
 DATA_SET_DOES_NOT_MATCH = 0xA900
@@ -23,7 +23,7 @@ STORED_ALTHOUGH_NOT_MATCHING = 0xB007
 CANNOT_UNDERSTAND = 0xC000
 DUPLICATE = 0xC111
 PROCESSING_FAILURE = 0x0110
-"""PS3.7 C.5.18: the peer is not at fault."""
+"""PS3.7 C.5: the peer is not at fault."""
 
 ATTRIBUTE_LIST_ERROR = 0x0107
 """PS3.7 C.4.2: a warning, some attributes were left as they are."""
@@ -51,7 +51,7 @@ PENDING_WITHOUT_SOME_KEYS = 0xFF01
 
 FAILURES: dict[type[StorageError], int] = {
     InvalidInstance: CANNOT_UNDERSTAND,
-    # Cxxx leaves the last digits to us; 0111 is "duplicate SOP instance" in PS3.7 C.5.3.
+    # Cxxx leaves the last digits to us; 0111 is "duplicate SOP instance" in PS3.7 C.5.8.
     DuplicateInstance: DUPLICATE,
     StorageFull: OUT_OF_RESOURCES,
     # Refused for want of resources, so that the peer tries again later.

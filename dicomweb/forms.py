@@ -32,7 +32,7 @@ _MPEG2 = ("1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.101")
 def web_syntax(stored: str) -> str:
     """The transfer syntax in which an object leaves when the client takes any.
 
-    That is the one it is stored in, but for Implicit VR and Big Endian, which PS3.18 8.7.3.4 keeps out.
+    That is the one it is stored in, but for Implicit VR and Big Endian, which PS3.18 8.7.3 keeps out.
     """
     syntax = transfer_syntax(stored)
     return EXPLICIT_VR_LITTLE_ENDIAN if syntax.implicit or syntax.big_endian else stored

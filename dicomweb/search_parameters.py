@@ -12,6 +12,8 @@ from storage.instances import checked_uid
 from storage.key_matching import Keys
 from storage.search import (
     BY_TAG,
+    LEVELS,
+    TIME_OF,
     Empty,
     Exact,
     Level,
@@ -23,6 +25,7 @@ from storage.search import (
     Wildcard,
     with_joined_ranges,
 )
+from storage.zones import TIMEZONE, day_around, read_offset
 
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _RESERVED = frozenset({"accept", "includefield", "limit", "offset", *_SWITCHES})
@@ -33,6 +36,7 @@ _MAX_NUMBER = 2**31 - 1
 _MAX_VALUES = 10_000
 _MAX_DEPTH = 8
 _EMPTY = '""'
+_MOMENTS = frozenset({*TIME_OF, *TIME_OF.values()})
 _CREATOR = re.compile(r"[0-9A-Fa-f]{3}[13579BDFbdf]00[1-9A-Fa-f][0-9A-Fa-f]")
 _NOT_IN_HEADERS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
 
@@ -113,6 +117,9 @@ def read_query(
     switches = {name: _truth(name, options.get(name, ["false"])) for name in _SWITCHES}
     creators = {name: grouped.pop(name)[-1].strip() for name in list(grouped) if _CREATOR.fullmatch(name)}
     keys = _beyond_the_index(grouped)
+    zone = _zone(grouped)
+    if zone is not None:
+        keys |= _moments_in_zone(grouped, level)
     matches, universal = _matches(grouped)
     include = _include(options.get("includefield", []), universal)
     return Query(
@@ -122,6 +129,7 @@ def read_query(
         series=None if series is None else checked_uid(series, "SeriesInstanceUID"),
         include=include,
         keys=keys,
+        zone=zone,
         creators=_creators_of(include, creators),
         fuzzy=switches["fuzzymatching"],
         limit=_number("limit", options["limit"]) if "limit" in options else None,
@@ -160,6 +168,53 @@ def _add_key(keys: dict[str, Any], name: str, asked: Attribute, values: Sequence
         raise BadRequest(f"{name}: {error}") from error
 
 
+def _zone(grouped: dict[str, list[str]]) -> int | None:
+    """The time zone in which dates and times are meant (PS3.18 8.3.4.1.1); its offset is answered, too."""
+    for name in [name for name in grouped if attribute(name).tag == TIMEZONE]:
+        # In a query a "+" that is not encoded stands for a space.
+        value = re.sub(r"^ (?=\d)", "+", grouped[name][-1])
+        if value.strip("*"):
+            grouped[name] = [""]
+            zone = read_offset(value)
+            if zone is None:
+                raise BadRequest(f"{name}: {value[:100]!r} is no offset from UTC, such as +0100")
+            return zone
+    return None
+
+
+def _moments_in_zone(grouped: dict[str, list[str]], level: Level) -> dict[str, Any]:
+    """Keys for dates and times, which are moved when headers are read; `grouped` keeps the days around."""
+    keys: dict[str, Any] = {}
+    for name in list(grouped):
+        tag, vr = attribute(name)
+        of_level = tag in BY_TAG and LEVELS.index(BY_TAG[tag].level) <= LEVELS.index(level)
+        if tag not in _MOMENTS or not of_level or not any(each.strip("*") for each in grouped[name]):
+            continue
+        asked = _value(name, vr, grouped[name])
+        if isinstance(asked, Empty):
+            continue
+        _add_key(keys, name, Attribute(tag, vr), [p for each in grouped[name] for p in _separated(vr, each)])
+        around = _days_around(asked) if vr == "DA" else None
+        if around is None:
+            del grouped[name]
+        else:
+            grouped[name] = [around]
+    return keys
+
+
+def _days_around(asked: Value) -> str | None:
+    """The range of dates that have something of those asked for in any time zone."""
+    match asked:
+        case Exact(day):
+            low, high = day, day
+        case Range(first, last):
+            low, high = first or "", last or ""
+        case _:
+            return None
+    ends = (low and day_around(low, -1), high and day_around(high, 1))
+    return None if None in ends else f"{ends[0]}-{ends[1]}"
+
+
 def _matches(grouped: dict[str, list[str]]) -> tuple[list[Match], list[str]]:
     """What must match, and the tags that a universal match only asks for (PS3.4 C.2.2.2.3)."""
     matches: dict[str, Value] = {}
@@ -172,7 +227,7 @@ def _matches(grouped: dict[str, list[str]]) -> tuple[list[Match], list[str]]:
             matches[tag] = _value(name, vr, values)
         else:
             raise BadRequest(f"{name} is not an attribute to search by")
-    # Combined datetime matching is what a search over the web does (PS3.18 10.6).
+    # Combined datetime matching is what a search over the web does (PS3.18 8.3.4.1.1).
     return [Match(tag, value) for tag, value in with_joined_ranges(matches).items()], universal
 
 

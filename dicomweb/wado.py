@@ -48,7 +48,7 @@ def add_retrieve(router: APIRouter, archive: Archive) -> None:
     """The retrieve transactions of DICOM objects.
 
     Objects leave as the bytes that are stored; those in Implicit VR and Big Endian leave as Explicit VR
-    Little Endian (8.7.3.4), as the others do when that is asked for by name; images leave in other compressed
+    Little Endian (8.7.3), as the others do when that is asked for by name; images leave in other compressed
     transfer syntaxes too.
     """
 

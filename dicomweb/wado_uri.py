@@ -110,7 +110,7 @@ def wado_uri_router(archive: Archive) -> APIRouter:
             if not offer.multipart
         ]
         made = forms(archive, instance, read_attributes(archive, instance), picture.frame)
-        # A picture or document is the default (PS3.18 9.1.2.1).
+        # A picture or document is the default (PS3.18 9.3).
         offer = choose(archive, instance, wanted.accept, [*(Offer(media) for media in made), *objects])
         if offer.media == DICOM:
             return single_object(request, archive, instance, offer)

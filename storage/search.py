@@ -85,6 +85,8 @@ class Query:
     keys: Mapping[str, Any] = field(default_factory=dict)
     """Further keys in the DICOM JSON Model, for which headers are read: those of the instances, or above that
     level the one of the first instance of the study or series. That is bounded: see `MOST_HEADERS`."""
+    zone: int | None = None
+    """Minutes east of UTC: the time zone of the dates and times in `keys`; see `storage.zones`."""
     creators: Mapping[str, str] = field(default_factory=dict)
     """Private creator of a private attribute in `include`, which may stand in another block of an instance
     (PS3.5 7.8.1)."""

@@ -1,6 +1,6 @@
 """A stored object in Explicit or Implicit VR Little Endian, in one forward pass with one chunk in memory.
 
-PS3.18 8.7.3.4 keeps Implicit VR and Big Endian out of web services, and makes Explicit VR Little Endian the
+PS3.18 8.7.3 keeps Implicit VR and Big Endian out of web services, and makes Explicit VR Little Endian the
 default; every DIMSE peer takes Implicit VR Little Endian (PS3.5 10.1). The bytes of every value stay as they
 are, but for the byte order of numbers; what is around them is new. Group lengths are left out (PS3.5 7.2).
 """

@@ -11,6 +11,7 @@ from storage.search import (
     LEVELS,
     MAX_LIMIT,
     MOST_HEADERS,
+    TIME_OF,
     Exact,
     Level,
     Match,
@@ -26,6 +27,7 @@ from storage.sql.paging import KEYS, Anchors, Key, behind, key_of
 from storage.sql.patterns import Column, Condition
 from storage.sql.rejections import SHOWN, are_there
 from storage.sql.tables import instances, series, studies, study_modality
+from storage.zones import in_zone
 
 _HEADERS_AT_ONCE = 100
 _MODALITIES = "00080061"
@@ -97,14 +99,15 @@ def _matching_headers(
     connection: Connection, query: Query, statement: Select[Any], limit: int
 ) -> tuple[list[Row[Any]], bool]:
     """The rows whose header has what is asked, and whether there may be more."""
-    keys = Keys(query.keys, fuzzy=query.fuzzy)
+    keys = Keys(query.keys, moments=tuple(TIME_OF.items()), fuzzy=query.fuzzy)
     wanted = max(query.offset, 0) + limit
     candidates = connection.execute(statement.limit(MOST_HEADERS + 1)).all()
     found: list[Row[Any]] = []
     for start in range(0, min(len(candidates), MOST_HEADERS), _HEADERS_AT_ONCE):
         some = candidates[start : min(start + _HEADERS_AT_ONCE, MOST_HEADERS)]
         read = headers_of(connection, query.level, some)
-        found += [row for row, header in zip(some, read, strict=True) if keys.match(header)]
+        zoned = (header if query.zone is None else in_zone(header, query.zone) for header in read)
+        found += [row for row, header in zip(some, zoned, strict=True) if keys.match(header)]
         if len(found) > wanted:
             return found[wanted - limit : wanted], True
     return found[wanted - limit :], len(candidates) > MOST_HEADERS
