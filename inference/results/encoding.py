@@ -1,10 +1,12 @@
 """Result objects as bytes: no clock, no chance, so that every run of a work item writes the same ones."""
 
 from datetime import datetime
-from io import BytesIO
 
 from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
 
+from inference.results.elements import data_set_bytes
 from inference.uids import uid_from
 
 IMPLEMENTATION_CLASS = uid_from("isocenter", "implementation")
@@ -30,8 +32,10 @@ def encoded(result: Dataset, at: datetime, offset: str | None) -> bytes:
     result.ContributingEquipmentSequence[-1].ContributionDateTime = date + time
     result.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS
     result.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    buffer = BytesIO()
-    result.save_as(buffer, enforce_file_format=True)
+    buffer = DicomBytesIO()
+    buffer.write(bytes(128) + b"DICM")
+    write_file_meta_info(buffer, result.file_meta)
+    buffer.write(data_set_bytes(result))
     return buffer.getvalue()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pydicom import Dataset, config
+from pydicom import DataElement, Dataset, config
 from pydicom.datadict import tag_for_keyword
 from pydicom.valuerep import validate_value
 
@@ -86,7 +86,9 @@ _SEXES = ("M", "F", "O")
 
 def source_images(headers: Iterable[bytes]) -> list[Dataset]:
     """Data sets without pixels from stored headers (DICOM JSON model, PS3.18 F, UTF-8)."""
-    images = [source_image(json.loads(header)) for header in headers]
+    # What slices have in common is made once: most of their attributes.
+    made: dict[str, DataElement | None] = {}
+    images = [source_image(json.loads(header), made) for header in headers]
     for image in images:
         # Type 2 in a CT, but in the masks over it wanted where slices have a place (PS3.3 C.7.6.16.2.1).
         if "ImagePositionPatient" in image and not image.get("SliceThickness"):
@@ -101,13 +103,24 @@ def _distance(images: Sequence[Dataset]) -> float:
     return float(f"{apart:.6g}") or 1.0
 
 
-def source_image(attributes: Mapping[str, Any]) -> Dataset:
+def source_image(attributes: Mapping[str, Any], made: dict[str, DataElement | None] | None = None) -> Dataset:
     """What results take over from one image.
 
     Dates, codes and UIDs that break the standard's rules are left out: lenient in, strict out. Text is kept.
+
+    Args:
+        attributes: its header (DICOM JSON model, PS3.18 F).
+        made: elements of other images of the series, by tag and value, which are shared; new ones are added.
     """
-    kept = {tag: element for tag, element in attributes.items() if tag in _TAGS and _usable(element)}
-    dataset = Dataset.from_json(kept)
+    made = {} if made is None else made
+    dataset = Dataset()
+    for tag, attribute in attributes.items():
+        if tag in _TAGS:
+            key = f"{tag}{attribute}"
+            if key not in made:
+                made[key] = _element(tag, attribute)
+            if (element := made[key]) is not None:
+                dataset.add(element)
     # The JSON is UTF-8 whatever the image was written in, and so are the objects made from it.
     dataset.SpecificCharacterSet = "ISO_IR 192"
     if dataset.get("PatientSex") not in _SEXES:
@@ -129,6 +142,12 @@ def _place(image: Dataset) -> None:
     elif "PerFrameFunctionalGroupsSequence" not in image:
         image.pop("FrameOfReferenceUID", None)
         image.pop("ImagePositionPatient", None)
+
+
+def _element(tag: str, attribute: Mapping[str, Any]) -> DataElement | None:
+    if not _usable(attribute):
+        return None
+    return Dataset.from_json({tag: attribute})[tag]
 
 
 def _usable(element: Mapping[str, Any]) -> bool:

@@ -1,0 +1,56 @@
+"""Our writer of data sets gives the bytes that pydicom gives."""
+
+from io import BytesIO
+
+import pydicom
+import pytest
+from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from inference.results.elements import data_set_bytes
+from tests.inference.analyses import ct_header
+
+
+def written(ds: Dataset) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, ds)
+    return buffer.getvalue()
+
+
+def everything() -> Dataset:
+    """Elements of many kinds, single, several and empty, of odd and of even length."""
+    ds = ct_header(1)
+    ds.PatientName = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    ds.StudyDescription, ds.ImageComments, ds.PatientAge = "nüchtern", "ü", "065Y"
+    ds.SoftwareVersions = ["one", "two"]
+    ds.WindowCenter, ds.WindowWidth = [40, 50.5], "400 "
+    ds.RecommendedDisplayCIELabValue = [1, 2, 65535]
+    ds.DimensionIndexPointer = 0x00200032
+    ds.DimensionIndexValues = [1, 70000]
+    ds.PixelSpacing, ds.StudyDate, ds.Laterality = None, "", ""
+    ds.RealWorldValueSlope, ds.GraphicData = -0.1, [1.5, 2.25]
+    ds.TextValue, ds.ReferencedSOPInstanceUID = "odd", "1.2.3"
+    ds.BitsAllocated, ds.PixelData = 1, b"\1\2"
+    inner = Dataset()
+    inner.SpecificCharacterSet, inner.NumericValue, inner.CodeMeaning = "ISO_IR 192", "0.30", "Größe"
+    ds.MeasuredValueSequence, ds.ReferencedSeriesSequence = [inner, inner], []
+    return ds
+
+
+def test_what_pydicom_writes_is_written():
+    assert data_set_bytes(everything()) == written(everything())
+
+
+@pytest.mark.parametrize("folder", ["sr", "enhanced"])
+def test_data_sets_of_others_come_out_as_pydicom_writes_them(test_data, folder):
+    compared = 0
+    for path in sorted((test_data / "dicom" / folder).iterdir()):
+        ds = pydicom.dcmread(BytesIO(path.read_bytes()))
+        plain = ds.original_encoding == (False, True) and "SharedFunctionalGroupsSequence" not in ds
+        if plain and ds.get("SpecificCharacterSet") in (None, "ISO_IR 192", "ISO_IR 6"):
+            again = pydicom.Dataset.from_json(ds.to_json())
+            assert data_set_bytes(again) == written(again)
+            compared += 1
+    assert compared or folder == "enhanced"
