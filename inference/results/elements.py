@@ -30,7 +30,7 @@ def _as_pydicom_does(element: DataElement, ds: Dataset) -> bytes:
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
     write_data_element(buffer, correct_ambiguous_vr_element(element, ds, is_little_endian=True), ["utf-8"])
-    return buffer.getvalue()
+    return bytes(buffer.getvalue())
 
 
 def _sequence(element: DataElement) -> bytes:

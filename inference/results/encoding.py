@@ -36,7 +36,7 @@ def encoded(result: Dataset, at: datetime, offset: str | None) -> bytes:
     buffer.write(bytes(128) + b"DICM")
     write_file_meta_info(buffer, result.file_meta)
     buffer.write(data_set_bytes(result))
-    return buffer.getvalue()
+    return bytes(buffer.getvalue())
 
 
 def dated(at: datetime, offset: str | None) -> tuple[str, str]:
