@@ -1,6 +1,7 @@
 """The head of a Part 10 file: what is written before data set bytes that came over an association."""
 
 import struct
+from functools import lru_cache
 
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from storage.seal import ROOM
@@ -20,10 +21,16 @@ def file_head(sop_class: str, sop: str, transfer_syntax: str, calling: str, call
         calling: AE title of the sender.
         called: AE title the sender called.
     """
-    elements = _VERSION + b"".join(
+    rest = _rest(transfer_syntax, calling, called)
+    elements = _VERSION + _element(0x0002, b"UI", sop_class) + _element(0x0003, b"UI", sop) + rest
+    return _PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements
+
+
+@lru_cache(64)
+def _rest(transfer_syntax: str, calling: str, called: str) -> bytes:
+    """What is the same in all files of an association."""
+    return b"".join(
         (
-            _element(0x0002, b"UI", sop_class),
-            _element(0x0003, b"UI", sop),
             _element(0x0010, b"UI", transfer_syntax),
             _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
             _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
@@ -33,7 +40,6 @@ def file_head(sop_class: str, sop: str, transfer_syntax: str, calling: str, call
             ROOM,
         )
     )
-    return _PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements
 
 
 def _element(number: int, vr: bytes, text: str) -> bytes:

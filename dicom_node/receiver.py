@@ -70,11 +70,10 @@ class _Incoming:
                 self._file = error
 
     def whole(self) -> SpoolFile:
-        """The file with all of the data set, sealed and closed. Raises what `StorageError` prevented it."""
+        """The file with all of the data set, sealed. Raises what `StorageError` prevented it."""
         if isinstance(self._file, StorageError):
             raise self._file
         self._file.seal()
-        self._file.close()
         return self._file
 
     def discard(self) -> None:
@@ -111,7 +110,7 @@ class Receiver:
         self._incoming = _Incoming(request, self._spool, self._origin.peer, self._called)
 
     def write(self, parts: Sequence[memoryview]) -> None:
-        """Append fragments of the data set, at most 1024; they may be overwritten afterwards."""
+        """Append fragments of the data set, at most 1000; they may be overwritten afterwards."""
         self._heard = time.monotonic()
         if self._incoming:
             self._incoming.write(parts)

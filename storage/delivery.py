@@ -43,7 +43,6 @@ class Delivery:
             StorageFull, StorageDown: nothing is promised; sending it again is safe.
         """
         with file:
-            file.close()
             return self._store(file, self._ingest.read(file, self._origin))
 
     def ingest_many(self, files: Iterable[SpoolFile]) -> list[Outcome]:

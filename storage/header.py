@@ -13,7 +13,7 @@ from storage.errors import InvalidInstance
 from storage.frames import FrameFinder
 from storage.instances import InstanceKey, StoredInstance, checked_uid
 from storage.layout import Layout
-from storage.part10 import FileMeta, digest_of, inflated, mapped, read_meta
+from storage.part10 import FileMeta, digest_of, inflated, opened, read_meta
 from storage.transfer_syntax import known, transfer_syntax
 from storage.walker import Walker
 
@@ -68,31 +68,34 @@ class Header(ObjectHeader):
         )
 
 
-def read_header(path: Path, digest: str = "") -> Header:
+def read_header(path: Path, digest: str = "", data: bytes = b"") -> Header:
     """Everything the archive needs to know of a Part 10 file (PS3.10 7) of a study, in bounded memory.
 
     Arguments and errors are those of `read_object`; it must have the UIDs of its study and series too.
     """
-    return Header(**_read(path, digest, lambda attributes: {"key": _key(attributes)}))
+    return Header(**_read(path, digest, data, lambda attributes: {"key": _key(attributes)}))
 
 
-def read_object(path: Path, digest: str = "") -> ObjectHeader:
+def read_object(path: Path, digest: str = "", data: bytes = b"") -> ObjectHeader:
     """The same of a file that need not be of a study.
 
     Args:
         path: a file that nobody shortens meanwhile; a big deflated one needs room beside it.
         digest: SHA-256 (hex) of its data set, when that is known already.
+        data: all its bytes, when they are at hand.
 
     Raises:
         InvalidInstance: it is not a DICOM file, lacks one of the UIDs that identify it, is cut short or not
             encoded as it says, or exceeds a limit; the message names the tag.
     """
-    return ObjectHeader(**_read(path, digest, lambda _: {}))
+    return ObjectHeader(**_read(path, digest, data, lambda _: {}))
 
 
-def _read(path: Path, digest: str, more: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+def _read(
+    path: Path, digest: str, data: bytes, more: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
     """The fields of an `ObjectHeader`, and what `more` makes of the data set."""
-    with path.open("rb", buffering=0) as file, mapped(file) as whole:
+    with opened(path, data) as (file, whole):
         meta = read_meta(whole)
         with _data_set(file, whole, meta, path.parent) as (buffer, start):
             attributes, layout, warnings = _walked(buffer, start, meta)

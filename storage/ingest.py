@@ -55,7 +55,7 @@ class Ingest:
             InvalidInstance: the file is not an instance; the refusal is listed.
         """
         try:
-            return read_header(file.path, file.digest)
+            return read_header(file.path, file.digest, file.data)
         except InvalidInstance as error:
             self._index.note_refusal(str(error), origin, file.size)
             raise
@@ -155,6 +155,8 @@ class Ingest:
     ) -> Entry:
         # Bytes before row: whoever finds the row can read the file. If we die or lose the database here,
         # the blob has no row, and the sweep takes it into the index.
+        if not named and self._blobs.local:
+            file.flush()
         instance = self._make_durable(file, header, version, settled=named)
         when_known: Literal["refuse", "replace"] = "replace" if self._replace else "refuse"
         return Entry(header, instance, origin, delivery, when_known, settled=settled)

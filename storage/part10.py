@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO, FileIO
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -34,8 +35,9 @@ _STEP = 256 << 10
 _AS_BYTES = 64 << 10
 """Bytes of a file that is read whole, which then is quicker than mapping it."""
 
-_SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX, _SOURCE_AE = 0x00020002, 0x00020003, 0x00020010, 0x00020016
-_PRIVATE_CREATOR, _PRIVATE = 0x00020100, 0x00020102
+_TEXTS = (0x00020010, 0x00020002, 0x00020003, 0x00020016, 0x00020100)
+"""Transfer syntax, SOP class, SOP instance, source AE, creator of the private information."""
+_PRIVATE = 0x00020102
 _META_GROUP = b"\x02\x00"
 
 
@@ -66,17 +68,18 @@ def read_meta(start: Buffer) -> FileMeta:
     if start[_PREAMBLE : _PREAMBLE + 4] != _PREFIX:
         raise InvalidInstance(_no_prefix(start))
     values, end = _meta_elements(start, _PREAMBLE + 4)
-    texts = {tag: value.decode("latin-1").strip(" \0") for tag, value in values.items()}
-    if not texts.get(_TRANSFER_SYNTAX):
+    transfer_syntax, sop_class, sop, source, creator = (
+        values.get(tag, b"").decode("latin-1").strip(" \0") for tag in _TEXTS
+    )
+    if not transfer_syntax:
         raise InvalidInstance("no TransferSyntaxUID (0002,0010) in the file meta information")
-    uid = checked_uid(texts[_TRANSFER_SYNTAX], "TransferSyntaxUID")
     return FileMeta(
         dataset_offset=end,
-        transfer_syntax=uid,
-        sop_class=texts.get(_SOP_CLASS, ""),
-        sop=texts.get(_SOP_INSTANCE, ""),
-        source_ae=texts.get(_SOURCE_AE, ""),
-        private_creator=texts.get(_PRIVATE_CREATOR, ""),
+        transfer_syntax=checked_uid(transfer_syntax, "TransferSyntaxUID"),
+        sop_class=sop_class,
+        sop=sop,
+        source_ae=source,
+        private_creator=creator,
         private=values.get(_PRIVATE, b""),
     )
 
@@ -130,6 +133,16 @@ def digest_of(file: BinaryIO, offset: int) -> str:
     while count := file.readinto(buffer):  # type: ignore[attr-defined] # BinaryIO lacks what every file has
         digest.update(view[:count])
     return digest.hexdigest()
+
+
+@contextmanager
+def opened(path: Path, data: bytes = b"") -> Iterator[tuple[BinaryIO, Buffer]]:
+    """A file to read from, and its bytes; `data` are those when they are known already."""
+    if data:
+        yield BytesIO(data), data
+        return
+    with FileIO(path) as file, mapped(file) as whole:
+        yield file, whole
 
 
 @contextmanager

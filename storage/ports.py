@@ -36,7 +36,8 @@ class Blobs(Protocol):
         Args:
             name: of the blob.
             source: where the bytes are.
-            settled: False when only the bytes must be durable now; the name need not be until `settle`.
+            settled: False when the bytes of `source` are durable already, and the name need not be until
+                `settle`.
         """
 
     def settle(self) -> None:

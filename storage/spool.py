@@ -9,7 +9,8 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -18,17 +19,30 @@ from storage.seal import LENGTH, is_sealed, seal
 
 _AT_ONCE = 32
 """Empty files that are made together."""
+_HELD = 64 << 10
+"""Bytes of a file that is written only when all of it has come."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-@contextmanager
-def disk_errors(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> AbstractContextManager[None]:
     """Turn an `OSError` into `StorageFull` or `StorageDown`, naming `what` was tried."""
-    try:
-        yield
-    except OSError as error:
-        kind = StorageFull if error.errno in NO_ROOM else StorageDown
-        raise kind(f"cannot {what}: {error.strerror or error}") from error
+    return _DiskErrors(what)
+
+
+class _DiskErrors:
+    # A class, because a generator takes three times as long and this stands around every system call.
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            kind = StorageFull if error.errno in NO_ROOM else StorageDown
+            raise kind(f"cannot {self._what}: {error.strerror or error}") from error
 
 
 class SpoolFile:
@@ -40,17 +54,21 @@ class SpoolFile:
         self.size = 0
         self.digest = ""
         """SHA-256 (hex) of the data set, once the file is sealed."""
+        self.data = b""
+        """All bytes of a small file, once it is sealed; empty for others."""
         # While a file is there, so is the lock that says its folder is in use.
         self._spool = spool
         self._digest: hashlib._Hash | None = None
         self._seal_at = 0
+        self._held: bytearray | None = None
         self._kept = False
         with disk_errors("spool"):
             self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     def begin(self, head: bytes) -> None:
-        """Write what comes before a data set (see `Spool.begin`). Raises as `write`."""
-        self.write(head)
+        """Take what comes before a data set (see `Spool.begin`), to write it with the first of that."""
+        self._held = bytearray(head)
+        self.size = len(head)
         self._seal_at = len(head) - LENGTH
         self._digest = hashlib.sha256()
 
@@ -59,16 +77,25 @@ class SpoolFile:
         self.write_all((data,))
 
     def write_all(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Append `parts` (at most 1024 of them) with as few system calls as possible. Raises as `write`."""
+        """Append `parts` (at most 1000 of them) with as few system calls as possible. Raises as `write`."""
         length = sum(map(len, parts))
-        with disk_errors("spool"):
-            done = os.writev(self._fd, parts)
-            if done < length:
-                self._write_rest(memoryview(b"".join(parts))[done:])
         self.size += length
         if self._digest:
             for part in parts:
                 self._digest.update(part)
+        if self._held is not None:
+            if self.size <= _HELD:
+                for part in parts:
+                    self._held += part
+                return
+            parts, self._held = (memoryview(self._held), *parts), None
+        self._write(parts)
+
+    def _write(self, parts: Sequence[bytes | memoryview]) -> None:
+        with disk_errors("spool"):
+            done = os.writev(self._fd, parts)
+            if done < sum(map(len, parts)):
+                self._write_rest(memoryview(b"".join(parts))[done:])
 
     def _write_rest(self, rest: memoryview) -> None:
         # A disk that fills up takes a part first and refuses the next write.
@@ -77,10 +104,25 @@ class SpoolFile:
 
     def seal(self) -> None:
         """Say in a file that was begun that all of it is there. Raises as `write`."""
-        if self._digest:
+        if self._digest is None:
+            return
+        mark = seal(self.size, self._digest.digest())
+        self.digest = self._digest.hexdigest()
+        if self._held is None:
             with disk_errors("spool"):
-                os.pwrite(self._fd, seal(self.size, self._digest.digest()), self._seal_at)
-            self.digest = self._digest.hexdigest()
+                os.pwrite(self._fd, mark, self._seal_at)
+            return
+        self._held[self._seal_at : self._seal_at + LENGTH] = mark
+        self.data, self._held = bytes(self._held), None
+        self._write((self.data,))
+
+    def flush(self) -> None:
+        """Put the bytes on stable storage. Raises as `write`."""
+        with disk_errors("flush the spool"):
+            if self._fd >= 0:
+                os.fdatasync(self._fd)
+            else:
+                flush_bytes(self.path)
 
     def close(self) -> None:
         """Stop writing; harmless when done before."""
@@ -145,6 +187,7 @@ class Spool:
             flush(directory.parent)
         self._release = weakref.finalize(self, os.close, self._holder)
         self._empty: deque[Path] = deque()
+        self._numbers = count()
         self.kept: set[Path] = set()
         """Files that stay until they are dropped."""
 
@@ -194,7 +237,7 @@ class Spool:
                 self._make_some()
 
     def _new_path(self) -> Path:
-        return self.folder / uuid.uuid4().hex
+        return self.folder / f"{next(self._numbers):08x}"
 
     def _make_some(self) -> None:
         # Several at a time: a name is safe only when its folder is flushed, for which we wait.

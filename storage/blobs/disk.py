@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
@@ -21,6 +22,7 @@ from storage.spool import disk_errors, flush, flush_bytes
 _INCOMING = ".incoming"
 _COPY = 1 << 20
 _ATTEMPTS = 32
+_PATHS = 64
 
 
 class DiskBlobs:
@@ -30,6 +32,8 @@ class DiskBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        # A name is looked for, and then put: two in a row.
+        self._path = lru_cache(_PATHS)(self._path_of)
         self._unsettled: set[Path] = set()
         self._settling = threading.Lock()
         with disk_errors(f"open {root}"):
@@ -39,7 +43,8 @@ class DiskBlobs:
         target = self._path(name)
         settle = flush if settled else self._settle_later
         with disk_errors(f"store {name}"):
-            flush_bytes(source)
+            if settled:
+                flush_bytes(source)
             try:
                 return self._link(source, target, settle)
             except OSError as error:
@@ -156,7 +161,7 @@ class DiskBlobs:
             finally:
                 self.delete(name)
 
-    def _path(self, name: str) -> Path:
+    def _path_of(self, name: str) -> Path:
         return self._root / checked_name(name)
 
 

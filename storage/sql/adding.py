@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import CompoundSelect, Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.instances import StoredInstance
 from storage.sql import events, rejections
 from storage.sql.homes import Home, homes_of, insert_missing, series_uids
-from storage.sql.prepared import Binds, Prepared
+from storage.sql.prepared import Binds, Prepared, together
 from storage.sql.rows import Entry, Values
 from storage.sql.stored import by_sop
 from storage.sql.tables import headers, instances, removals, series, superseded
@@ -44,11 +44,13 @@ class Burnt:
 Result = Added | Known | Burnt
 
 
-def _burnt_names(_dialect: str, rows: list[Binds]) -> Select[Any]:
-    return select(removals.c.blob).where(removals.c.blob.in_([row["blob"] for row in rows]))
+def _taken_names(_dialect: str, rows: list[Binds]) -> CompoundSelect[Any]:
+    burnt = select(removals.c.blob).where(removals.c.blob.in_([row["blob"] for row in rows]))
+    known = select(instances.c.sop_uid).where(instances.c.sop_uid.in_([row["sop_uid"] for row in rows]))
+    return burnt.union_all(known)
 
 
-_BURNT = Prepared((removals.c.blob,), (removals.c.blob,), _burnt_names)
+_TAKEN = Prepared((removals.c.blob, instances.c.sop_uid), (removals.c.blob,), _taken_names)
 
 _INSTANCE_COLUMNS = [column for column in instances.c if column.name != "id"]
 
@@ -77,26 +79,28 @@ def add(connection: Connection, entries: Sequence[Entry]) -> list[Result]:
 
     Known ones are first asked for, so that sending a study again costs one query a batch.
     """
-    known = by_sop(connection, [entry.key.sop for entry in entries])
-    burnt = _burnt(connection, [entry.instance.blob for entry in entries])
-    fresh = [e for e in entries if e.key.sop not in known and e.instance.blob not in burnt]
-    warnings = _insert(connection, fresh)
-    lost = [entry.key.sop for entry in fresh if entry.key.sop not in warnings]
-    # Others were faster between our question and our insert; theirs are committed by now.
-    known |= by_sop(connection, lost) if lost else {}
+    # Names of blobs, and UIDs: the former are never like the latter.
+    taken = {name for (name,) in _TAKEN.ask(connection, [(e.instance.blob, e.key.sop) for e in entries])}
+    fresh = [e for e in entries if e.key.sop not in taken and e.instance.blob not in taken]
+    inserted = _insert(connection, fresh)
+    warnings = {entry.key.sop: _warnings(entry, home) for entry, home, _ in inserted}
+    # Known, or others were faster between our question and our insert; theirs are committed by now.
+    found = [e.key.sop for e in entries if e.key.sop not in warnings and e.instance.blob not in taken]
+    known = by_sop(connection, found) if found else {}
     results: list[Result] = []
     for entry in entries:
-        if entry.instance.blob in burnt:
+        if entry.instance.blob in taken:
             results.append(Burnt())
         elif entry.key.sop in warnings:
             results.append(Added(warnings[entry.key.sop]))
         else:
             results.append(_meet(connection, entry, known[entry.key.sop]))
-    added = [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Added)]
-    rejections.note(connection, added)
-    events.write(
-        connection, [_event(e, r) for e, r in zip(entries, results, strict=True) if isinstance(r, Added)]
-    )
+    added = [(e, r) for e, r in zip(entries, results, strict=True) if isinstance(r, Added)]
+    with together(connection):
+        _INSERT_HEADERS.write(connection, [(key, e.json, e.layout) for e, _, key in inserted])
+        events.write(connection, [_event(entry, result) for entry, result in added])
+        _count(connection, Counter(home.series_id for _, home, _ in inserted))
+    rejections.note(connection, [entry for entry, _ in added])
     return results
 
 
@@ -107,14 +111,10 @@ def _event(entry: Entry, result: Added) -> Values:
     return events.values("instance.stored", uids, entry.delivery, entry.origin)
 
 
-def _burnt(connection: Connection, blobs: Sequence[str]) -> set[str]:
-    return {blob for (blob,) in _BURNT.ask(connection, [(blob,) for blob in blobs])}
-
-
-def _insert(connection: Connection, entries: Sequence[Entry]) -> dict[str, tuple[str, ...]]:
-    """Insert what is new; the warnings of each entry that went in, by its SOP Instance UID."""
+def _insert(connection: Connection, entries: Sequence[Entry]) -> list[tuple[Entry, Home, int]]:
+    """Insert what is new; the entries that went in, each with its series and its number."""
     if not entries:
-        return {}
+        return []
     entries = sorted(entries, key=lambda entry: entry.key.sop)
     homes = homes_of(connection, entries)
     rows = [
@@ -123,10 +123,7 @@ def _insert(connection: Connection, entries: Sequence[Entry]) -> dict[str, tuple
     ]
     values = [[row[column.name] for column in _INSTANCE_COLUMNS] for row in rows]
     ids: dict[str, int] = dict(_INSERT_INSTANCES.write(connection, values))
-    inserted = [entry for entry in entries if entry.key.sop in ids]
-    _INSERT_HEADERS.write(connection, [(ids[e.key.sop], e.json, e.layout) for e in inserted])
-    _count(connection, Counter(homes[series_uids(entry)].series_id for entry in inserted))
-    return {entry.key.sop: _warnings(entry, homes[series_uids(entry)]) for entry in inserted}
+    return [(e, homes[series_uids(e)], ids[e.key.sop]) for e in entries if e.key.sop in ids]
 
 
 def _count(connection: Connection, more: Counter[int]) -> None:

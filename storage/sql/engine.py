@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ _POSTGRES = {
 }
 # One number for the advisory locks of all our processes in a database: "isocentr" in ASCII.
 _LOCK = 0x69736F63656E7472
+_LOCK_ALONE = f"SELECT pg_advisory_xact_lock({_LOCK})"
+LOCK_SHARED = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
+"""Taken by PostgreSQL's transactions that write, and do not remove."""
 
 
 def connect(url: str) -> Engine:
@@ -72,6 +75,7 @@ _BEGIN = {
     "settled": ("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"),
     # Loses commits when the power fails, the last ones first.
     "unsettled": ("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"),
+    "prepared": ("BEGIN IMMEDIATE",),
 }
 
 
@@ -117,16 +121,25 @@ class _FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = threading.Lock()
+        self._fd = -1
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with self._thread:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(fd)
+    def __enter__(self) -> None:
+        self._thread.acquire()
+        try:
+            if self._fd < 0:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except BaseException:
+            self._thread.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 @contextmanager
@@ -148,15 +161,19 @@ def writing(engine: Engine, *, alone: bool = False, settled: bool = True) -> Ite
         yield connection
 
 
+def write_lock(engine: Engine) -> AbstractContextManager[None]:
+    """Held around each transaction that writes to SQLite."""
+    lock: _FileLock | None = engine.get_execution_options().get("write_lock")
+    return lock or nullcontext()
+
+
 @contextmanager
 def _transaction(plain: Connection, alone: bool, settled: bool) -> Iterator[Connection]:
-    lock = plain.get_execution_options().get("write_lock")
-    with lock.held() if lock else nullcontext():
+    with write_lock(plain.engine):
         connection = plain.execution_options(writing="settled" if settled else "unsettled")
         with connection.begin():
             if connection.dialect.name == "postgresql":
-                kind = "" if alone else "_shared"
-                connection.execute(text(f"SELECT pg_advisory_xact_lock{kind}(:key)"), {"key": _LOCK})
+                connection.execute(text(_LOCK_ALONE if alone else LOCK_SHARED))
             yield connection
 
 

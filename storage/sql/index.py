@@ -35,6 +35,7 @@ from storage.sql.packing import unpack
 from storage.sql.paging import Anchors
 from storage.sql.rows import Entry
 from storage.sql.tables import studies
+from storage.sql.writer import Writer
 from storage.tombstones import Tombstone
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class SqlIndex:
         self._engine = engine
         self._search_seconds = search_seconds
         self._anchors = Anchors()
+        self._writer = Writer(engine)
 
     def add(self, entries: Sequence[Entry]) -> list[Result | Exception]:
         """Make rows of `entries` in one transaction; one that cannot be a row does not hinder the others.
@@ -65,7 +67,7 @@ class SqlIndex:
             return self._add_each(entries)
         try:
             settled = any(entry.settled for entry in entries)
-            with writing(self._engine, settled=settled) as connection:
+            with self._writer.writing(settled=settled) as connection:
                 return [*adding.add(connection, entries)]
         except _VALUES as error:
             if len(entries) > 1:

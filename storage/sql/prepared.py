@@ -4,6 +4,7 @@ They take microseconds in the database, and what SQLAlchemy does around each of 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +69,9 @@ class Prepared:
             values[at] = encode(values[at])
         order = compiled.order
         parameters: Any = (
-            [values[at] for at in order]
-            if order is not None
-            else dict(zip(compiled.names, values, strict=True))
+            dict(zip(compiled.names, values, strict=True)) if order is None else [values[at] for at in order]
         )
-        answers = _execute(connection, compiled.sql, parameters, answers=bool(self._gives))
+        answers = run(connection, compiled.sql, parameters, answers=bool(self._gives))
         return [_decoded(row, compiled.decoders) for row in answers] if compiled.decoders else answers
 
     def _compile(self, dialect: Dialect, count: int) -> _Compiled:
@@ -113,7 +112,8 @@ def _decoded(row: Sequence[Any], decoders: list[tuple[int, Callable[[Any], Any]]
     return values
 
 
-def _execute(connection: Connection, sql: str, parameters: Any, *, answers: bool) -> list[Any]:
+def run(connection: Connection, sql: str, parameters: Any = (), *, answers: bool = False) -> list[Any]:
+    """Have the driver itself run a statement; what it answers. Raises `DBAPIError`."""
     dialect: Any = connection.dialect
     try:
         cursor = connection.connection.cursor()
@@ -123,4 +123,23 @@ def _execute(connection: Connection, sql: str, parameters: Any, *, answers: bool
         finally:
             cursor.close()
     except dialect.dbapi.Error as error:
-        raise exc.DBAPIError.instance(sql, None, error, dialect.dbapi.Error, dialect=dialect) from error
+        raise _error(dialect, error, sql) from error
+
+
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """Send to PostgreSQL what `run` and `Prepared.write` do within, without waiting for each answer."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    dialect: Any = connection.dialect
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        with driver.pipeline():
+            yield
+    except dialect.dbapi.Error as error:
+        raise _error(dialect, error, "several statements") from error
+
+
+def _error(dialect: Any, error: Exception, sql: str) -> Exception:
+    return exc.DBAPIError.instance(sql, None, error, dialect.dbapi.Error, dialect=dialect)

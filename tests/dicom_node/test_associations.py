@@ -45,7 +45,14 @@ def associate(port, called="ISOCENTER", calling="TEST", proposals=(PROPOSAL,), *
 
 def spooled(spool):
     """What is being received; empty files wait for what comes next."""
-    return [path for path in spool.folder.iterdir() if path not in spool.kept and path.stat().st_size]
+    return [path for path in spool.folder.iterdir() if path not in spool.kept and size(path)]
+
+
+def size(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # gone since it was listed
+        return 0
 
 
 def ended(archive):

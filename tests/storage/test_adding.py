@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from isocenter.migrations import upgrade
 from storage.errors import StorageDown
@@ -69,6 +69,18 @@ def test_series_that_was_deleted_is_made_again(engine: Engine, header: Header):
     index.add([entry(header, 9)])
     assert [each.key.sop for each in index.instances(STUDY, "1.3.0", None)] == ["1.4.9"]
     assert index.counts() == {"study": 1, "series": 1, "instance": 1}
+
+
+def test_connection_that_the_server_closes_meanwhile_costs_no_instance(postgres_url: str, header: Header):
+    engine = connect(postgres_url)
+    upgrade(engine)
+    index = SqlIndex(engine)
+    assert index.add([entry(header, 1)]) == [Added()]
+    with engine.connect() as other:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        other.execute(text(f"{others} AND datname = current_database()"))
+    assert index.add([entry(header, 2)]) == [Added()]
+    engine.dispose()
 
 
 def test_database_that_others_hold_too_long_is_down(tmp_path: Path):
