@@ -1,7 +1,9 @@
 """Compressed answers (RFC 9110 8.4, 12.5.3) for what is text: metadata and search results, never pixels."""
 
+import threading
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import zstandard
@@ -24,13 +26,15 @@ class _Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
-# The lowest levels: they make a tenth of metadata already, and who waits for more waits for the server.
+_LEVEL = 1
+"""The lowest makes a tenth of metadata already, and who waits for more waits for the server."""
 _CODINGS: dict[str, Callable[[], _Compressor]] = {
-    "zstd": lambda: zstandard.ZstdCompressor(level=1).compressobj(),
-    "gzip": lambda: zlib.compressobj(1, zlib.DEFLATED, _GZIP),
+    "zstd": lambda: zstandard.ZstdCompressor(level=_LEVEL).compressobj(),
+    "gzip": lambda: zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP),
 }
 
 
+@lru_cache(maxsize=256)
 def content_coding(accept_encoding: str) -> str | None:
     """The coding that an Accept-Encoding likes best, None for none; between equals zstd."""
     liked: dict[str, float] = {}
@@ -45,8 +49,17 @@ def content_coding(accept_encoding: str) -> str | None:
 
 def compressed(data: bytes, coding: str) -> bytes:
     """All of `data` in a coding that `content_coding` has chosen."""
+    if coding == "zstd":
+        # Making a context costs more than compressing a page of results with it; threads must not share one.
+        if not hasattr(_local, "zstd"):
+            _local.zstd = zstandard.ZstdCompressor(level=_LEVEL)
+        whole: bytes = _local.zstd.compress(data)
+        return whole
     compressor = _CODINGS[coding]()
     return compressor.compress(data) + compressor.flush()
+
+
+_local = threading.local()
 
 
 class Compression:
@@ -90,17 +103,20 @@ class _Sender:
             await self._send(start)
             await self._send(message)
             return
-        self._compressor = _CODINGS[self._coding]()
-        compressed = await self._compressed(self._compressor, message)
+        if more:
+            self._compressor = _CODINGS[self._coding]()
+            first = await self._compressed(self._compressor, message)
+        else:
+            first = {**message, "body": await _whole(message["body"], self._coding)}
         headers = MutableHeaders(scope=start)
         headers["Content-Encoding"] = self._coding
         del headers["Content-Length"]
         if not more:
-            headers["Content-Length"] = str(len(compressed["body"]))
+            headers["Content-Length"] = str(len(first["body"]))
         if (etag := headers.get("ETag")) and not etag.startswith("W/"):
             headers["ETag"] = f"W/{etag}"  # the same metadata in other bytes (RFC 9110 8.8.1)
         await self._send(start)
-        await self._send(compressed)
+        await self._send(first)
 
     @staticmethod
     async def _compressed(compressor: _Compressor, message: Message) -> Message:
@@ -112,6 +128,14 @@ class _Sender:
 
         data = compress() if len(body) < _IN_LOOP else await run_in_threadpool(compress)
         return {**message, "body": data}
+
+
+async def _whole(body: bytes, coding: str) -> bytes:
+    return (
+        compressed(body, coding)
+        if len(body) < _IN_LOOP
+        else await run_in_threadpool(compressed, body, coding)
+    )
 
 
 def _is_text(start: Message) -> bool:

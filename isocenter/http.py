@@ -72,6 +72,8 @@ def create_app(services: Services) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,  # the interactive page of the framework loads scripts from elsewhere
         redoc_url=None,
+        # Nobody listens, and asking whether somebody does costs each request a twentieth.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     base_url = settings.web.base_url + DICOMWEB if settings.web.base_url else None
     add_dicomweb(
