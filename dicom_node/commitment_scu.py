@@ -16,7 +16,7 @@ from dicom_node.commitment import REQUEST_COMMITMENT, SOP_CLASS, WELL_KNOWN_INST
 from dicom_node.contexts import QUERY_TRANSFER_SYNTAXES
 from dicom_node.requestor import AssociationFailed
 from dicom_node.scu import Remote, association
-from dicom_node.status import PROCESSING_FAILURE, SUCCESS
+from dicom_node.status import PROCESSING_FAILURE, REFUSED_NOT_AUTHORIZED, SUCCESS
 from storage.commitment import Reference
 
 _KEPT_OPEN = 5.0
@@ -61,7 +61,7 @@ def commit(
     """
     asked = _request(references)
     told: queue.Queue[Dataset] = queue.Queue()
-    handler = (evt.EVT_N_EVENT_REPORT, lambda event: _heard(event, asked.TransactionUID, told))
+    handler = (evt.EVT_N_EVENT_REPORT, lambda event: _heard(event, remote, asked.TransactionUID, told))
     with _listening(remote, listen, handler):
         deadline = time.monotonic() + wait
         with association(remote, [build_context(SOP_CLASS, list(QUERY_TRANSFER_SYNTAXES))], handler) as assoc:
@@ -93,7 +93,10 @@ def _send(assoc: Any, asked: Dataset) -> None:
         raise AssociationFailed(f"the peer refuses with status 0x{status.Status:04X} {reason}".rstrip())
 
 
-def _heard(event: Any, transaction: str, told: "queue.Queue[Dataset]") -> tuple[int, None]:
+def _heard(event: Any, remote: Remote, transaction: str, told: "queue.Queue[Dataset]") -> tuple[int, None]:
+    # On associations that are opened to us nobody has looked at the certificate yet.
+    if not remote.is_at(event.assoc):
+        return REFUSED_NOT_AUTHORIZED, None
     try:
         information = event.event_information
         if information.get("TransactionUID") != transaction:
@@ -119,7 +122,7 @@ def _listening(remote: Remote, listen: tuple[str, int] | None, handler: Any) -> 
     entity = AE(remote.calling_aet)
     entity.add_supported_context(SOP_CLASS, list(QUERY_TRANSFER_SYNTAXES), scu_role=False, scp_role=True)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = remote.timeout
-    server = entity.start_server(listen, block=False, evt_handlers=[handler])
+    server = entity.start_server(listen, block=False, evt_handlers=[handler], ssl_context=remote.accepting)
     try:
         yield
     finally:

@@ -7,7 +7,8 @@ from dicom_node import subject
 from dicom_node.peers import Peer
 from dicom_node.requestor import AssociationFailed, Proposal, Requestor
 from dicom_node.scu import Remote
-from dicom_node.tls import Credentials, client_context
+from dicom_node.subject import Subject
+from dicom_node.tls import Credentials, client_context, server_context
 
 
 class Destinations:
@@ -40,13 +41,35 @@ class Destinations:
             proposals,
             as_scp=as_scp,
             tls=self._tls(peer),
-            subject=subject.parsed(peer.certificate) if peer.tls and peer.certificate else None,
+            subject=self._subject(peer),
             timeout=timeout,
         )
 
     def remote(self, peer: Peer, timeout: float) -> Remote:
         """The peer as who is asked something. Raises `AssociationFailed`."""
-        return Remote(peer.host, peer.port, peer.aet, self._aet, timeout, self._tls(peer))
+        return Remote(
+            peer.host,
+            peer.port,
+            peer.aet,
+            self._aet,
+            timeout,
+            self._tls(peer),
+            self._subject(peer),
+            self._accepting(peer),
+        )
+
+    @staticmethod
+    def _subject(peer: Peer) -> Subject | None:
+        return subject.parsed(peer.certificate) if peer.tls and peer.certificate else None
+
+    def _accepting(self, peer: Peer) -> ssl.SSLContext | None:
+        """Who is called with TLS calls with TLS."""
+        if not peer.tls or not self._credentials.certificate:
+            return None
+        try:
+            return server_context(self._credentials, clients=ssl.CERT_REQUIRED)
+        except OSError as error:
+            raise AssociationFailed(f"no TLS with {peer.aet}: {error}") from error
 
     def _tls(self, peer: Peer) -> ssl.SSLContext | None:
         if not peer.tls:

@@ -25,6 +25,8 @@ from dicom_node.contexts import (
 from dicom_node.identifier import Attributes
 from dicom_node.requestor import AssociationFailed
 from dicom_node.status import CANCELLED, SUCCESS
+from dicom_node.subject import Subject
+from dicom_node.subject import of as subject_of
 from storage.instances import checked_uid
 
 _MOST_STORAGE_CONTEXTS = 127
@@ -44,6 +46,14 @@ class Remote:
     calling_aet: str
     timeout: float = 60
     tls: ssl.SSLContext | None = None
+    subject: Subject | None = None
+    """What the subject of its certificate must have."""
+    accepting: ssl.SSLContext | None = None
+    """With TLS: what it is shown when it calls us, to answer a request."""
+
+    def is_at(self, assoc: Any) -> bool:
+        """The certificate shown on an association of pynetdicom is the archive's, where one is asked for."""
+        return not self.subject or self.subject <= subject_of(assoc.dul.socket.socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +216,9 @@ def association(remote: Remote, contexts: list[Any], *handlers: Any) -> Iterator
     )
     if not assoc.is_established:
         raise AssociationFailed(_refusal(assoc, remote, str(model)))
+    if not remote.is_at(assoc):
+        assoc.abort()
+        raise AssociationFailed("the peer's certificate is of somebody else")
     try:
         if not any(context.abstract_syntax == model for context in assoc.accepted_contexts):
             raise AssociationFailed(f"the peer does not offer {_name(str(model))}")
