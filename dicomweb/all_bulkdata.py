@@ -7,8 +7,9 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from dicomweb.answers import PRIVATE, streamed
+from dicomweb.answers import streamed
 from dicomweb.bulkdata import value_of
+from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.documented import (
     INSTANCE,
     SERIES,
@@ -34,6 +35,7 @@ from storage.instances import StoredInstance
 from storage.transcode import EXPLICIT_VR_LITTLE_ENDIAN
 from storage.transfer_syntax import transfer_syntax
 
+_INSTANCE_DEPTH = 3
 _PIXEL_DATA = "7FE00010"
 _VALUE = [Offer(OCTETS, multipart=True)]
 _Accepted = Annotated[Accept, Depends(accepted)]
@@ -42,6 +44,7 @@ _RESPONSES: Responses = {
         "The values as parts, each with the BulkDataURI of the metadata as its Content-Location",
         "multipart/related",
     ),
+    304: {"description": "The client has them already"},
     **problems(400, 404, 406),
 }
 
@@ -64,15 +67,20 @@ def _add(
 ) -> None:
     def answer(request: Request, accept: Accept, *path: str) -> Response:
         instances = encoded.archive.instances(*path)
-        values = _Values(encoded, accept, ServiceUrl.of(request, base_url), only)
+        url = ServiceUrl.of(request, base_url)
+        values = _Values(encoded, accept, url, only)
         parts = values.of(instances)
         first = next(parts, None)
         if first is None:
             raise values.nothing(name)
+        form = (name, url.base, request.headers.getlist("accept"), request.query_params.getlist("accept"))
+        validators = Validators.of(instances, form, alone=len(path) == _INSTANCE_DEPTH)
+        if validators.held_by(request):
+            return validators.not_modified()
         boundary = new_boundary()
         pairs = ((part.head, part.chunks) for part in chain([first], parts))
         body = write_multipart(pairs, boundary)
-        return streamed(request, body, multipart_type(first.media, boundary), dict(PRIVATE))
+        return streamed(request, body, multipart_type(first.media, boundary), PRIVATE | validators.headers)
 
     @get(router, f"{STUDY}/{name}", f"All {name} of a study", _RESPONSES)
     def of_study(request: Request, study: Study, accept: _Accepted) -> Response:

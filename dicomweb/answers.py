@@ -1,4 +1,4 @@
-"""HTTP answers over stored bytes: whole, in ranges, conditional (RFC 9110 13, 14), streamed."""
+"""HTTP answers over stored bytes: whole, in ranges (RFC 9110 14), streamed."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -8,12 +8,11 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.problems import RangeNotSatisfiable
 
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE | re.ASCII)
 _AT_ONCE = 1 << 20
-# Answers are for one user and change when an instance is replaced: kept, but asked for again.
-PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
 
 
 class Piece(NamedTuple):
@@ -23,28 +22,14 @@ class Piece(NamedTuple):
     length: int
 
 
-def is_current(request: Request, etag: str) -> bool:
-    """The client has this representation already (If-None-Match)."""
-    known = request.headers.get("if-none-match")
-    if known is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
-    return known.strip() == "*" or etag.removeprefix("W/") in tags
-
-
-def not_modified(etag: str) -> Response:
-    """304 Not Modified."""
-    return Response(status_code=304, headers={"ETag": etag, **PRIVATE})
-
-
-def wanted_range(request: Request, size: int, etag: str) -> Piece | None:
+def wanted_range(request: Request, size: int, validators: Validators) -> Piece | None:
     """The byte range asked for; None for the whole: no range, several, a malformed or an outdated one.
 
     Raises:
         RangeNotSatisfiable: the range lies outside `size` bytes.
     """
     found = _RANGE.fullmatch(request.headers.get("range", ""))
-    if found is None or request.headers.get("if-range", etag) != etag:
+    if found is None or not validators.allow_range(request):
         return None
     first, last = found.groups()
     if not first and not last:
@@ -70,7 +55,7 @@ def content(
     request: Request,
     media_type: str,
     size: int,
-    etag: str,
+    validators: Validators,
     read: Callable[[int, int], Iterable[bytes]],
     *,
     headers: dict[str, str] | None = None,
@@ -78,19 +63,19 @@ def content(
     """`size` bytes, or the range of them that is asked for.
 
     Args:
-        request: with its Range, If-Range and If-None-Match.
+        request: with its Range, If-Range, If-None-Match and If-Modified-Since.
         media_type: Content-Type of the answer.
         size: bytes of the whole.
-        etag: changes whenever a byte changes.
+        validators: of the whole.
         read: gives the bytes from an offset on, of a length.
         headers: further headers of the answer.
     """
-    if is_current(request, etag):
-        return not_modified(etag)
-    piece = wanted_range(request, size, etag)
+    if validators.held_by(request):
+        return validators.not_modified()
+    piece = wanted_range(request, size, validators)
     offset, length = piece or (0, size)
     sent = {
-        "ETag": etag,
+        **validators.headers,
         "Accept-Ranges": "bytes",
         "Content-Length": str(length),
         **PRIVATE,

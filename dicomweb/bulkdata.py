@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
-from dicomweb.answers import PRIVATE, content, content_range, streamed, wanted_range
+from dicomweb.answers import content, content_range, streamed, wanted_range
+from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.documented import (
     INSTANCE,
     Key,
@@ -72,14 +73,17 @@ def _value(request: Request, archive: Archive, instance: StoredInstance, path: s
         chunks = swapped(_stored(archive, instance, start + offset - before, whole), unit)
         return _cut(chunks, before, length)
 
-    etag = f'"{instance.digest[:32]}-{path}"'
     if not offer.multipart:
-        return content(request, OCTETS, size, etag, read)
+        validators = Validators(f'"{instance.digest[:32]}-{path}"', instance.stored_at)
+        return content(request, OCTETS, size, validators, read)
+    validators = Validators.of([instance], path, alone=True)
+    if validators.held_by(request):
+        return validators.not_modified()
     # Clients that can read nothing but multipart bodies ask for ranges of the value within.
-    piece = wanted_range(request, size, etag)
+    piece = wanted_range(request, size, validators)
     boundary = new_boundary()
     body = write_multipart([(OCTETS, read(*(piece or (0, size))))], boundary)
-    headers = PRIVATE | ({"Content-Range": content_range(piece, size)} if piece else {})
+    headers = PRIVATE | validators.headers | ({"Content-Range": content_range(piece, size)} if piece else {})
     return streamed(request, body, multipart_type(OCTETS, boundary), headers, 206 if piece else 200)
 
 

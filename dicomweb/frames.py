@@ -10,7 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from dicomweb.answers import PRIVATE, is_current, not_modified, streamed
+from dicomweb.answers import streamed
+from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.decoded import decoded_frame
 from dicomweb.documented import (
     INSTANCE,
@@ -87,11 +88,11 @@ def frames_answer(
     archive = encoded.archive
     offers = frame_offers(instance.transfer_syntax, several=len(numbers) > 1)
     offer = choose(archive, instance, accept, offers, DEFAULT_SYNTAXES)
-    etag = _etag(instance, offer, numbers)
-    if is_current(request, etag):
-        return not_modified(etag)
+    validators = Validators(_etag(instance, offer, numbers), instance.stored_at)
+    if validators.held_by(request):
+        return validators.not_modified()
     read = frame_reader(encoded, instance, offer)
-    headers = {"ETag": etag, **PRIVATE}
+    headers = {**validators.headers, **PRIVATE}
     first = read(numbers[0])  # what cannot be read or decoded shows before the answer begins
     if not offer.multipart:
         return streamed(request, [first], offer.part_type, headers)

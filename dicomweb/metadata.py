@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from dicomweb.answers import PRIVATE, is_current, not_modified, streamed
+from dicomweb.answers import streamed
 from dicomweb.cache import ByteCache
 from dicomweb.compression import MIN_BYTES, compressed, content_coding
+from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.documented import (
     INSTANCE,
     SERIES,
@@ -32,6 +33,7 @@ from storage.archive import Archive
 from storage.instances import Contents, StoredInstance
 
 _OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True)]
+_INSTANCE_DEPTH = 3
 _AT_ONCE = 256
 _MOST_KEPT = 2_000
 """Instances whose metadata are held in memory as a whole; those of more are sent while they are read."""
@@ -59,9 +61,10 @@ def add_metadata(router: APIRouter, archive: Archive, cache: ByteCache, base_url
         offer = accept.choose([*_OFFERS, Offer(DICOM_XML)] if contents.instances == 1 else _OFFERS)
         url = ServiceUrl.of(request, base_url)
         etag = _etag(path, contents, url, offer)
-        if is_current(request, etag):
-            return not_modified(etag)
-        headers = {"ETag": etag, **PRIVATE}
+        validators = Validators(etag, contents.newest, alone=len(path) == _INSTANCE_DEPTH)
+        if validators.held_by(request):
+            return validators.not_modified()
+        headers = {**validators.headers, **PRIVATE}
         if offer.media == DICOM_XML:
             return _as_xml(request, _documents(archive, archive.instances(*path), url), offer, headers)
         if contents.instances > _MOST_KEPT or request.method == "HEAD":

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 from pydicom.datadict import dictionary_VR
 
-from dicomweb.answers import PRIVATE, content, is_current, not_modified, streamed
+from dicomweb.answers import content, streamed
+from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.documented import UID, Responses, accepted, found, get, problems
 from dicomweb.forms import object_offers
 from dicomweb.key_search import KeyQuery, read_key_query
@@ -137,10 +138,11 @@ def _metadata(
     request: Request, instances: NonPatientInstances, instance: NonPatientInstance, offer: Offer
 ) -> Response:
     etag = f'"{instance.digest[:32]}-{"xml" if offer.media == DICOM_XML else "json"}"'
-    if is_current(request, etag):
-        return not_modified(etag)
+    validators = Validators(etag, instance.stored_at)
+    if validators.held_by(request):
+        return validators.not_modified()
     attributes = instances.attributes(instance, _MOST_BULK)
-    headers = {"ETag": etag, **PRIVATE}
+    headers = {**validators.headers, **PRIVATE}
     if offer.media != DICOM_XML:
         body = json.dumps([attributes], ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         return streamed(request, [body], offer.media, headers)
@@ -150,21 +152,21 @@ def _metadata(
 def _object(
     request: Request, instances: NonPatientInstances, instance: NonPatientInstance, offer: Offer
 ) -> Response:
-    etag = f'"{instance.digest[:32]}-{offer.transfer_syntax}"'
-    headers = {"ETag": etag, **PRIVATE}
+    validators = Validators(f'"{instance.digest[:32]}-{offer.transfer_syntax}"', instance.stored_at)
+    headers = {**validators.headers, **PRIVATE}
     if offer.transfer_syntax == instance.transfer_syntax:
         if not offer.multipart:
 
             def read(offset: int, length: int) -> Iterator[bytes]:
                 return instances.stream(instance, offset, length)
 
-            return content(request, offer.part_type, instance.size, etag, read)
+            return content(request, offer.part_type, instance.size, validators, read)
         chunks = instances.stream(instance)
     else:
         syntax = transfer_syntax(instance.transfer_syntax)
         chunks = explicit_little_endian(instances.stream(instance), instance.size, syntax)
-    if is_current(request, etag):
-        return not_modified(etag)
+    if validators.held_by(request):
+        return validators.not_modified()
     return _alone_or_multipart(request, chunks, offer, headers)
 
 

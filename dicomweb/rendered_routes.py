@@ -3,21 +3,20 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from email.utils import format_datetime
 from functools import partial
-from hashlib import sha256
 from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from dicomweb.answers import content, is_current, streamed
+from dicomweb.answers import content, streamed
+from dicomweb.conditional import Validators
 from dicomweb.documented import INSTANCE, SERIES, STUDY, Key, Responses, Series, Study, get, problems
 from dicomweb.media_types import Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.pictures import ENCODERS
 from dicomweb.problems import NotAcceptable, NotFound
-from dicomweb.rendered import RENDERED, UNTRUSTED, Form, Look, forms, middle, render, representative
+from dicomweb.rendered import RENDERED, UNTRUSTED, Form, forms, middle, render, representative
 from dicomweb.rendered_parameters import Asked, asked, asked_thumbnail, parse_frames
 from dicomweb.video import Video, video_of
 from storage.archive import Archive
@@ -51,16 +50,30 @@ _RESPONSES: Responses = {
 
 
 def rendered_answer(
-    request: Request, archive: Archive, instance: StoredInstance, wanted: Asked, frame: int | None = None
+    request: Request,
+    archive: Archive,
+    instance: StoredInstance,
+    wanted: Asked,
+    frame: int | None = None,
+    *,
+    among: Sequence[StoredInstance] = (),
 ) -> Response:
     """One instance, or one frame of it, in the form that is liked best.
+
+    Args:
+        request: with its conditions.
+        archive: where the instance is stored.
+        instance: what is rendered.
+        wanted: how.
+        frame: counted from 1; None for what stands for all of them.
+        among: the study or series that the instance was chosen from to stand for it.
 
     Raises:
         NotAcceptable: it has no rendered form, or none that is accepted.
     """
     with _refusing(instance):
         if frame is None and (video := video_of(archive, instance)):
-            return _video(request, video, wanted.accept)
+            return _video(request, video, wanted.accept, among)
         made = _forms(archive, instance, frame)
         several = frame is None and instance.number_of_frames > 1
         offers = [Offer(media) for media in made] + [
@@ -70,18 +83,22 @@ def rendered_answer(
         if offer.multipart:
             numbers = range(1, instance.number_of_frames + 1)
             return _frames(request, archive, instance, numbers, wanted)
-        headers = _headers([instance], offer, [frame], wanted.look)
-        if is_current(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
+        validators = Validators.of(
+            among or [instance], (_PIPELINE, str(offer), frame, wanted.look), alone=not among
+        )
+        if validators.held_by(request):
+            return validators.not_modified(_HEADERS)
+        headers = _HEADERS | validators.headers
         if offer.media not in _INLINE:
             headers["Content-Disposition"] = f'attachment; filename="{instance.key.sop}"'
         return streamed(request, made[offer.media](wanted.look), offer.media, headers)
 
 
-def _video(request: Request, video: Video, accept: Accept) -> Response:
+def _video(request: Request, video: Video, accept: Accept, among: Sequence[StoredInstance]) -> Response:
     media = accept.choose([Offer(video.media)]).media
-    etag = f'"{video.instance.digest[:32]}-video"'
-    return content(request, media, video.size, etag, video.read, headers=UNTRUSTED)
+    newest = max((each.stored_at for each in among if each.stored_at), default=video.instance.stored_at)
+    validators = Validators(f'"{video.instance.digest[:32]}-video"', newest, alone=not among)
+    return content(request, media, video.size, validators, video.read, headers=UNTRUSTED)
 
 
 def _forms(archive: Archive, instance: StoredInstance, frame: int | None = None) -> dict[str, Form]:
@@ -98,20 +115,21 @@ def _frames(
 ) -> Response:
     """Several frames, each a part."""
     offer = wanted.accept.choose([Offer(media, multipart=True) for media in ENCODERS])
-    headers = _headers([instance], offer, numbers, wanted.look)
-    if is_current(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    form = (_PIPELINE, str(offer), list(numbers), wanted.look)
+    validators = Validators.of([instance], form, alone=True)
+    if validators.held_by(request):
+        return validators.not_modified(_HEADERS)
     header = read_attributes(archive, instance)
     make = partial(render, archive, instance, media_type=offer.media, header=header, look=wanted.look)
     first = make(numbers[0])  # whatever is wrong shows here, before the answer begins
     parts = ((offer.media, [each]) for each in chain([first], (make(number) for number in numbers[1:])))
-    return _multipart(request, offer.media, parts, headers)
+    return _multipart(request, offer.media, parts, validators)
 
 
-def _multipart(request: Request, media: str, parts: Iterable[_Part], headers: dict[str, str]) -> Response:
+def _multipart(request: Request, media: str, parts: Iterable[_Part], validators: Validators) -> Response:
     boundary = new_boundary()
     body = write_multipart(parts, boundary)
-    return streamed(request, body, multipart_type(media, boundary), headers)
+    return streamed(request, body, multipart_type(media, boundary), _HEADERS | validators.headers)
 
 
 def _of_many(
@@ -123,15 +141,15 @@ def _of_many(
     if not offer.multipart:
         chosen = representative(instances)
         frame = middle(chosen) if chosen.number_of_frames else None
-        return rendered_answer(request, archive, chosen, wanted, frame)
-    headers = _headers(instances, offer, [], wanted.look)
-    if is_current(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+        return rendered_answer(request, archive, chosen, wanted, frame, among=instances)
+    validators = Validators.of(instances, (_PIPELINE, str(offer), wanted.look))
+    if validators.held_by(request):
+        return validators.not_modified(_HEADERS)
     parts = _parts(archive, instances, wanted)
     first = next(parts, None)
     if first is None:
         raise NotAcceptable("nothing in it has a rendered form that is accepted")
-    return _multipart(request, first[0], chain([first], parts), headers)
+    return _multipart(request, first[0], chain([first], parts), validators)
 
 
 def _parts(archive: Archive, instances: Iterable[StoredInstance], wanted: Asked) -> Iterator[_Part]:
@@ -156,17 +174,6 @@ def _parts_of(archive: Archive, instance: StoredInstance, wanted: Asked) -> Iter
         return
     for number in range(1, instance.number_of_frames + 1):
         yield media, [render(archive, instance, number, media, header=header, look=wanted.look)]
-
-
-def _headers(
-    instances: Sequence[StoredInstance], offer: Offer, frames: Sequence[int | None], look: Look
-) -> dict[str, str]:
-    digests = [each.digest for each in instances]
-    named = (_PIPELINE, digests, str(offer), list(frames), look)
-    headers = {**_HEADERS, "ETag": f'"{sha256(repr(named).encode()).hexdigest()[:32]}"'}
-    if times := [each.stored_at for each in instances if each.stored_at]:
-        headers["Last-Modified"] = format_datetime(max(times), usegmt=True)
-    return headers
 
 
 @contextmanager
@@ -232,7 +239,7 @@ def _add_rendered(router: APIRouter, archive: Archive) -> None:
 def _add_thumbnails(router: APIRouter, archive: Archive) -> None:
     def small(request: Request, instances: Sequence[StoredInstance], wanted: Asked) -> Response:
         chosen = representative(instances)
-        return rendered_answer(request, archive, chosen, wanted, middle(chosen))
+        return rendered_answer(request, archive, chosen, wanted, middle(chosen), among=instances)
 
     @_get(router, f"{STUDY}/thumbnail", "A small picture of the study")
     def study_thumbnail(request: Request, study: Study, wanted: _Small) -> Response:
@@ -244,7 +251,8 @@ def _add_thumbnails(router: APIRouter, archive: Archive) -> None:
 
     @_get(router, f"{INSTANCE}/thumbnail", "A small picture of the instance")
     def instance_thumbnail(request: Request, key: Key, wanted: _Small) -> Response:
-        return small(request, archive.instances(key.study, key.series, key.sop), wanted)
+        (instance,) = archive.instances(key.study, key.series, key.sop)
+        return rendered_answer(request, archive, instance, wanted, middle(instance))
 
     @_get(router, f"{INSTANCE}/frames/{{frames}}/thumbnail", "Small pictures of frames")
     def frames_thumbnail(request: Request, key: Key, frames: _Frames, wanted: _Small) -> Response:

@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from dicomweb.answers import PRIVATE, content, is_current, not_modified, streamed
+from dicomweb.answers import content, streamed
+from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.decoded import decoded_object
 from dicomweb.documented import (
     INSTANCE,
@@ -35,7 +36,11 @@ from storage.transfer_syntax import transfer_syntax
 
 _Accepted = Annotated[Accept, Depends(accepted)]
 _MULTIPART = f'multipart/related; type="{DICOM}"'
-_OBJECTS: Responses = {200: found("The objects, streamed", _MULTIPART, ZIP), **problems(400, 404, 406)}
+_OBJECTS: Responses = {
+    200: found("The objects, streamed", _MULTIPART, ZIP),
+    304: {"description": "The client has them already"},
+    **problems(400, 404, 406),
+}
 _OBJECT: Responses = {
     200: found("The object", _MULTIPART, DICOM),
     206: found("The range of it that was asked for", DICOM),
@@ -65,7 +70,7 @@ def add_retrieve(router: APIRouter, archive: Archive) -> None:
         instance = archive.instances(key.study, key.series, key.sop)[0]
         offer = choose(archive, instance, accept, _offers(instance))
         if offer.multipart:
-            return _multipart(request, archive, [instance], [offer])
+            return _multipart(request, archive, [instance], [offer], alone=True)
         return single_object(request, archive, instance, offer)
 
 
@@ -92,18 +97,18 @@ def objects(
 
 def single_object(request: Request, archive: Archive, instance: StoredInstance, offer: Offer) -> Response:
     """One object alone: in ranges too where the stored bytes are what is sent."""
-    etag = _etag(instance, offer)
+    validators = Validators(_etag(instance, offer), instance.stored_at)
     name = {"Content-Disposition": f'attachment; filename="{instance.key.sop}.dcm"'}
     if offer.transfer_syntax == instance.transfer_syntax:
 
         def read(offset: int, length: int) -> Iterator[bytes]:
             return archive.stream(instance, offset, length)
 
-        return content(request, offer.part_type, instance.size, etag, read, headers=name)
-    if is_current(request, etag):
-        return not_modified(etag)
+        return content(request, offer.part_type, instance.size, validators, read, headers=name)
+    if validators.held_by(request):
+        return validators.not_modified()
     chunks = object_bytes(archive, instance, offer.transfer_syntax)
-    return streamed(request, chunks, offer.part_type, {"ETag": etag, **PRIVATE, **name})
+    return streamed(request, chunks, offer.part_type, {**validators.headers, **PRIVATE, **name})
 
 
 def object_bytes(archive: Archive, instance: StoredInstance, wanted: str | None) -> Iterator[bytes]:
@@ -144,11 +149,19 @@ def _part_or_zip(archive: Archive, instance: StoredInstance, accept: Accept) -> 
 
 
 def _multipart(
-    request: Request, archive: Archive, instances: Sequence[StoredInstance], offers: Sequence[Offer]
+    request: Request,
+    archive: Archive,
+    instances: Sequence[StoredInstance],
+    offers: Sequence[Offer],
+    *,
+    alone: bool = False,
 ) -> Response:
+    validators = Validators.of(instances, [each.transfer_syntax for each in offers], alone=alone)
+    if validators.held_by(request):
+        return validators.not_modified()
     boundary = new_boundary()
     pairs = list(zip(instances, offers, strict=True))
-    headers = dict(PRIVATE)
+    headers = PRIVATE | validators.headers
     if all(offer.transfer_syntax == instance.transfer_syntax for instance, offer in pairs):
         sizes = [(offer.part_type, instance.size) for instance, offer in pairs]
         headers["Content-Length"] = str(multipart_length(sizes, boundary))
@@ -159,6 +172,9 @@ def _multipart(
 
 
 def _zip(request: Request, archive: Archive, instances: Sequence[StoredInstance]) -> Response:
+    validators = Validators.of(instances, ZIP)
+    if validators.held_by(request):
+        return validators.not_modified()
     files: Iterable[tuple[str, Iterator[bytes]]] = (
         (
             f"{each.key.series}/{each.key.sop}.dcm",
@@ -167,4 +183,4 @@ def _zip(request: Request, archive: Archive, instances: Sequence[StoredInstance]
         for each in instances
     )
     name = {"Content-Disposition": f'attachment; filename="{instances[0].key.study}.zip"'}
-    return streamed(request, write_zip(files), ZIP, PRIVATE | name)
+    return streamed(request, write_zip(files), ZIP, PRIVATE | validators.headers | name)

@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 
-from dicomweb.answers import PRIVATE, streamed
+from dicomweb.answers import streamed
+from dicomweb.conditional import PRIVATE
 from dicomweb.documented import Responses, found, get, problems
 from dicomweb.encoded import choose
 from dicomweb.forms import object_offers

@@ -128,11 +128,19 @@ def create_app(services: Services) -> FastAPI:
                 "Accept",
                 "Authorization",
                 "Content-Type",
+                "If-Modified-Since",
                 "If-None-Match",
                 "Last-Event-ID",
                 "Range",
             ],
-            expose_headers=["Content-Location", "Content-Range", "ETag", "Location", "Warning"],
+            expose_headers=[
+                "Content-Location",
+                "Content-Range",
+                "ETag",
+                "Last-Modified",
+                "Location",
+                "Warning",
+            ],
         )
     if hosts := _allowed_hosts(settings):
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)

@@ -112,5 +112,7 @@ class Contents:
     """What a study or series holds, without looking at it."""
 
     instances: int
+    newest: datetime | None
+    """When the instance was stored that was stored last; None when there is none."""
     token: str
     """Another one after an instance came, was replaced or went."""

@@ -61,7 +61,9 @@ def _summary(depth: int) -> Prepared:
         here = (column == asked[column.name] for column in path)
         return select(func.count(), *moments).select_from(WHOLE).where(*here, IS_SHOWN)
 
-    return Prepared(path, (instances.c.id,), build)
+    # A count and a sum of numbers, as any number, are given as the driver has them.
+    given = (instances.c.id, instances.c.id, instances.c.version, instances.c.stored_at)
+    return Prepared(path, given, build)
 
 
 _CONTENTS = {depth: _summary(depth) for depth in (1, 2, 3)}
@@ -120,7 +122,7 @@ def contents(connection: Connection, study: str, series_uid: str | None, sop: st
     """How many instances of `in_series` are not rejected, and a token that is another when one of them is."""
     path = [uid for uid in (study, series_uid, sop) if uid is not None]
     ((count, *rest),) = _CONTENTS[len(path)].ask(connection, [tuple(path)])
-    return Contents(count, "-".join(map(str, rest)))
+    return Contents(count, rest[-1], "-".join(map(str, rest)))
 
 
 def versions(connection: Connection, sop: str) -> list[StoredInstance]:
