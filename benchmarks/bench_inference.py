@@ -7,6 +7,7 @@ has, so that a noisy machine is noisy for both. Only the ratios of one run mean 
 """
 
 import argparse
+import gc
 import hashlib
 import statistics
 import tempfile
@@ -147,11 +148,13 @@ def service(folder: Path) -> Iterator[tuple[Services, Catalog]]:
 
 def load(services: Services, catalog: Catalog, folder: Path, options: argparse.Namespace) -> None:
     """Store the series and schedule the work."""
-    for number in range(options.items + options.rounds * PER_ROUND):
+    for number in range(options.items + options.rounds * PER_ROUND * len(options.at_once)):
         series = make_series(folder / f"s{number}", options.slices, options.side, f"s{number}", place=True)
         with services.archive.delivery(Origin("import", peer="bench")) as delivery:
             list(import_files(files_below([series]), services.spool, delivery))
-    Triggers(services.archive, services.work, catalog, settle=0, quiet=0).poll()
+    triggers = Triggers(services.archive, services.work, catalog, settle=0, quiet=0)
+    while triggers.poll():
+        pass
 
 
 class Bench:
@@ -164,6 +167,7 @@ class Bench:
             services.archive, services.spool, services.work, catalog, Runtime(threads=threads, timeout_s=600)
         )
         self.pipeline.warm_up()
+        gc.freeze()  # as a worker does
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         path = str(self.card.model_path)
@@ -175,6 +179,8 @@ class Bench:
         with ThreadPoolExecutor(at_once) as pool:
             done = [item for item in pool.map(lambda _: self.pipeline.run_next(), range(count)) if item]
         service = time.perf_counter() - began
+        if len(done) < count:
+            raise SystemExit(f"{len(done)} work items, {count} wanted")
         for item in done:
             if not item.results:
                 raise SystemExit(f"{item.outcome}: {item.reason}")
@@ -215,7 +221,7 @@ def main() -> None:
     arguments.add_argument(
         "--rounds", type=int, default=2, help=f"of {PER_ROUND} work items, several at once"
     )
-    arguments.add_argument("--at-once", type=int, default=InferenceSettings().at_once)
+    arguments.add_argument("--at-once", type=int, nargs="+", default=[InferenceSettings().at_once])
     arguments.add_argument("--slices", type=int, default=40)
     arguments.add_argument("--side", type=int, default=128, help="pixels of an edge")
     arguments.add_argument("--layers", type=int, default=3, help="of the model")
@@ -247,13 +253,15 @@ def report(services: Services, catalog: Catalog, options: argparse.Namespace) ->
         took = statistics.median(each.items[0].timings[part] for each in single)
         print(f"| of which {part} | {1000 * took:.1f} |")
     print(f"| rate of the service against the bare loop, one by one | {ratio(single):.0%} |")
-    together = []
+    together = {at_once: list[Round]() for at_once in options.at_once}
     for _ in range(options.rounds):
-        together.append(bench.round(PER_ROUND, options.at_once))
-        memory.append(held_memory() >> 20)
-    took = statistics.median(each.service / len(each.items) for each in together)
-    print(f"| whole service, {options.at_once} at once, for each | {1000 * took:.1f} |")
-    print(f"| rate of the service against the bare loop, {options.at_once} at once | {ratio(together):.0%} |")
+        for at_once, rounds in together.items():
+            rounds.append(bench.round(PER_ROUND, at_once))
+            memory.append(held_memory() >> 20)
+    for at_once, rounds in together.items():
+        took = statistics.median(each.service / len(each.items) for each in rounds)
+        print(f"| whole service, {at_once} at once, for each | {1000 * took:.1f} |")
+        print(f"| rate of the service against the bare loop, {at_once} at once | {ratio(rounds):.0%} |")
     half = len(memory) // 2
     print(f"| memory held half-way and at the end, MB | {memory[half]}, {memory[-1]} |")
     few, many = (cost_of_looking(services, count) for count in (0, options.waiting))

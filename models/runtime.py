@@ -75,7 +75,8 @@ class Runtime:
 
         One model runs at a time. Where the card allows batches, inputs of the same shapes run together, also
         with those that other threads wait for; the first batch of a size is compared with single runs, and
-        where it gives other bytes there are no batches of this model.
+        where it gives other bytes there are no batches of this model. What finds too little memory is tried
+        in half the batch, down to single runs, and those on the CPU.
 
         Args:
             card: the model.
@@ -119,9 +120,16 @@ class Runtime:
         return len(self._sessions)
 
     def _execute(self, wanted: Sequence[Wanted]) -> None:
-        slot = wanted[0].slot
-        if 1 < len(wanted) <= slot.max_batch and self._in_one_batch(slot, wanted):
-            return
+        slot, waiting = wanted[0].slot, list(wanted)
+        while waiting:
+            together = waiting[: slot.max_batch]
+            if len(together) == 1 or not self._in_one_batch(slot, together):
+                if slot.max_batch < len(together):
+                    continue  # in smaller batches, then
+                self._one_by_one(slot, together)
+            del waiting[: len(together)]
+
+    def _one_by_one(self, slot: Slot, wanted: Sequence[Wanted]) -> None:
         for each in wanted:
             try:
                 each.outputs, each.seconds = self._single(slot, each.card, each.inputs)
@@ -129,7 +137,10 @@ class Runtime:
                 each.error = error
 
     def _in_one_batch(self, slot: Slot, wanted: Sequence[Wanted]) -> bool:
-        """Whether the runs could be done together; where not, each is to be done by itself."""
+        """Whether the runs could be done together; where not, they are to be done in smaller batches.
+
+        Unless batches of this model are smaller from now on, it is not known what failed: each by itself.
+        """
         card, size = wanted[0].card, len(wanted)
         inputs = {name: np.concatenate([each.inputs[name] for each in wanted]) for name in wanted[0].inputs}
         try:

@@ -2,9 +2,11 @@
 
 import logging
 import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,10 @@ class Sessions:
         self._max_sessions = max_sessions
         self._max_memory = max_memory
         self._providers = _chosen(providers)
+        if "CUDAExecutionProvider" in self._providers:
+            # Where CUDA came as packages, no search path leads to it. What is missing is printed.
+            with redirect_stdout(sys.stderr):
+                onnxruntime.preload_dlls(msvc=False)
         self._lock = threading.Lock()
         self._slots: OrderedDict[_Key, Slot] = OrderedDict()
 

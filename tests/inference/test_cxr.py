@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inference.analyse import analyse
@@ -15,11 +16,15 @@ CARDS = Path(__file__).parents[1] / "cards"
 
 
 @pytest.fixture
-def analysis_of(tmp_path, test_data):
-    """Analyse one file of the test data with the classifier, through an archive."""
+def card(tmp_path, test_data):
     shutil.copytree(CARDS / NAME, tmp_path / "cards" / NAME)
     shutil.copy(test_data / "onnx" / NAME / "model.onnx", tmp_path / "cards" / NAME)
-    card = Catalog([tmp_path / "cards"]).get(NAME)
+    return Catalog([tmp_path / "cards"]).get(NAME)
+
+
+@pytest.fixture
+def analysis_of(card, tmp_path, test_data):
+    """Analyse one file of the test data with the classifier, through an archive."""
     runtime = Runtime(threads=1)
     with archive_in(tmp_path) as archive:
         yield lambda name: analyse(
@@ -55,6 +60,18 @@ def test_model_and_runtime_are_named(analysis_of):
     assert (model.name, model.version) == (NAME, "1.0.0")
     assert model.digest.startswith("1ed18d0d")
     assert dict(model.runtime)["provider"]
+
+
+def test_films_that_run_together_get_what_each_gets_alone(card, caplog):
+    noise = np.random.default_rng(1)
+    films = [{"input": noise.normal(size=(1, 1, 224, 224)).astype(np.float32)} for _ in range(5)]
+    runtime = Runtime(threads=1)
+    together = runtime.run_all(card, films)
+    assert [each["output"].tobytes() for each in together] == [
+        runtime.run(card, film)["output"].tobytes() for film in films
+    ]
+    assert card.runtime.max_batch > len(films)
+    assert "runs without batches" not in caplog.text
 
 
 def test_same_film_same_answer(analysis_of):

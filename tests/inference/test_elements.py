@@ -1,7 +1,5 @@
 """Our writer of data sets gives the bytes that pydicom gives."""
 
-from io import BytesIO
-
 import pydicom
 import pytest
 from pydicom import Dataset
@@ -43,14 +41,12 @@ def test_what_pydicom_writes_is_written():
     assert data_set_bytes(everything()) == written(everything())
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR AS")  # an age of one of them is wrong
 @pytest.mark.parametrize("folder", ["sr", "enhanced"])
 def test_data_sets_of_others_come_out_as_pydicom_writes_them(test_data, folder):
-    compared = 0
-    for path in sorted((test_data / "dicom" / folder).iterdir()):
-        ds = pydicom.dcmread(BytesIO(path.read_bytes()))
-        plain = ds.original_encoding == (False, True) and "SharedFunctionalGroupsSequence" not in ds
-        if plain and ds.get("SpecificCharacterSet") in (None, "ISO_IR 192", "ISO_IR 6"):
-            again = pydicom.Dataset.from_json(ds.to_json())
-            assert data_set_bytes(again) == written(again)
-            compared += 1
-    assert compared or folder == "enhanced"
+    paths = sorted((test_data / "dicom" / folder).iterdir())
+    assert len(paths) > 1
+    for path in paths:
+        ds = Dataset.from_json(pydicom.dcmread(path).to_json())
+        ds.SpecificCharacterSet = "ISO_IR 192"  # results are in no other
+        assert data_set_bytes(ds) == written(ds), path.name

@@ -14,7 +14,7 @@ from inference.results.reading import read_findings
 from inference.triggers import Triggers
 from inference.workitems import Outcome, State, UnknownWorkItem
 from models.catalog import Catalog
-from models.errors import ModelError
+from models.errors import OutOfMemory
 from storage.errors import StorageDown
 from storage.search import Query
 from tests.inference.analyses import SERIES, STUDY, ct_header, ct_series, film_header
@@ -277,13 +277,13 @@ def test_a_store_that_does_not_answer_is_tried_again_and_costs_no_attempt(
     assert pipeline.run(uid).state is State.COMPLETED
 
 
-def test_a_model_that_fails_is_tried_a_few_times_and_then_parked(
+def test_a_model_that_finds_no_memory_is_tried_a_few_times_and_then_parked(
     pipeline, scheduled, *, work, runtime, clock, monkeypatch
 ):
     (uid,) = scheduled(ct_series(4))
 
     def broken(*_):
-        raise ModelError("dark 1.0.0 failed: out of memory")
+        raise OutOfMemory("dark 1.0.0 failed: out of memory")
 
     monkeypatch.setattr(runtime, "run_all", broken)
     states = []
@@ -295,7 +295,7 @@ def test_a_model_that_fails_is_tried_a_few_times_and_then_parked(
     assert states == [State.IN_PROGRESS, State.IN_PROGRESS, State.CANCELED]
     assert (item.outcome, item.reason) == (
         Outcome.FAILED,
-        "ModelError: dark 1.0.0 failed: out of memory",
+        "OutOfMemory: dark 1.0.0 failed: out of memory",
     )
     assert work.due() == ()
 

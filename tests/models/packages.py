@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from models.card import Card, load_card
+
 CARD = """
 schema = 1
 name = "{name}"
@@ -93,6 +95,14 @@ def package(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / "card.toml").write_text(CARD.format(name=name, version=version, digest=digest, pinned=pinned))
     return folder
+
+
+def batched_package(folder: Path, most: int, model: Any | None = None) -> Card:
+    """The card of a model that takes so many pictures at once."""
+    made = package(folder / "batched", model, name="batched")
+    with (made / "card.toml").open("a") as card:
+        card.write(f"\n[runtime]\nmax_batch = {most}\n")
+    return load_card(made)
 
 
 def external_weight(location: str) -> Any:

@@ -10,18 +10,11 @@ from models.card import load_card
 from models.errors import ModelError
 from models.runtime import Runtime
 from models.turns import Turns, Wanted
-from tests.models.packages import mean_graph, package
+from tests.models.packages import batched_package, mean_graph, package
 
 
 def picture(value, columns=5):
     return {"picture": np.full((1, 1, 4, columns), value, np.float32)}
-
-
-def batched(tmp_path, graph=None, most=4):
-    folder = package(tmp_path / "batched", graph or mean_graph(), name="batched")
-    with (folder / "card.toml").open("a") as card:
-        card.write(f"\n[runtime]\nmax_batch = {most}\n")
-    return load_card(folder)
 
 
 def counting_graph():
@@ -46,7 +39,7 @@ def counting_graph():
 
 
 def test_many_inputs_give_what_each_gives_alone(tmp_path):
-    card, runtime = batched(tmp_path), Runtime(threads=1)
+    card, runtime = batched_package(tmp_path, 4), Runtime(threads=1)
     values = np.random.default_rng(1).normal(size=11).tolist()
     together = runtime.run_all(card, [picture(value) for value in values])
     alone = [Runtime(threads=1).run(card, picture(value)) for value in values]
@@ -54,12 +47,14 @@ def test_many_inputs_give_what_each_gives_alone(tmp_path):
 
 
 def test_inputs_of_other_sizes_do_not_go_together(tmp_path):
-    answers = Runtime(threads=1).run_all(batched(tmp_path), [picture(1, 5), picture(2, 7), picture(3, 5)])
+    answers = Runtime(threads=1).run_all(
+        batched_package(tmp_path, 4), [picture(1, 5), picture(2, 7), picture(3, 5)]
+    )
     assert [each["scores"].tolist() for each in answers] == [[[1.0]], [[2.0]], [[3.0]]]
 
 
 def test_a_model_that_answers_otherwise_in_a_batch_runs_without(tmp_path, caplog):
-    card, runtime = batched(tmp_path, counting_graph()), Runtime(threads=1)
+    card, runtime = batched_package(tmp_path, 4, counting_graph()), Runtime(threads=1)
     for _ in range(2):
         answers = runtime.run_all(card, [picture(1), picture(2), picture(3)])
         assert [each["scores"].item() for each in answers] == [1.0, 1.0, 1.0]
@@ -70,7 +65,7 @@ def test_a_graph_without_a_free_first_axis_takes_no_batches(tmp_path):
     graph = mean_graph()
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     with pytest.raises(ModelError, match="first axis of 'picture' is not free, max_batch must be 1"):
-        Runtime(threads=1).load(batched(tmp_path, graph))
+        Runtime(threads=1).load(batched_package(tmp_path, 4, graph))
 
 
 class Model:
