@@ -28,7 +28,7 @@ _OFFERS = [Offer(JSON), Offer(EVENT_STREAM)]
 _MAX_LIMIT, _DEFAULT_LIMIT = 1000, 100
 _POLL_S, _SILENCE_S = 1.0, 15.0
 _LIFE_S = 600.0
-"""A stream ends after this time, and the client comes again by itself: so that servers can be stopped."""
+"""A stream ends after this time, and the client comes again by itself: a proxy asks anew who that is."""
 _MAX_LISTENERS = 32
 _CURSOR = {"description": "The `cursor` of an answer, or of an event; without it from the first event on"}
 _RESPONSES: Responses = {

@@ -2,14 +2,11 @@
 
 import ipaddress
 import logging
-import socket
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -30,6 +27,7 @@ from isocenter.services import DICOMWEB, Services
 from isocenter.settings import Settings
 from models.errors import ModelsError
 from storage.errors import StorageError
+from webui.api.changes import changes_router
 from webui.api.comparison import comparison_router
 from webui.api.errors import add_review_errors
 from webui.api.modality_worklist import modality_worklist_router
@@ -41,6 +39,7 @@ from webui.api.reviews import reviews_router
 from webui.api.work import work_router
 from webui.api.worklist import worklist_router
 from webui.client_files import client_files
+from webui.live import Live
 from webui.pages import pages_router
 from webui.viewer import PREFIX, ViewerFiles, viewers_router
 from webui.worklist import Worklist
@@ -108,6 +107,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(operations, prefix="/api")
     app.include_router(quality_router(services.quality), prefix="/api")
     app.include_router(worklist_router(Worklist(services.archive, services.overview)), prefix="/api")
+    app.include_router(changes_router(Live(services.changes)), prefix="/api")
     app.include_router(work_router(services.work, services.steps, services.orders()), prefix="/api")
     app.include_router(modality_worklist_router(services.worklist), prefix="/api")
     app.include_router(routes_router(settings, services.shipments), prefix="/api")
@@ -210,36 +210,3 @@ def _add_health(app: FastAPI, services: Services) -> None:
     )
     def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket that listens on `host`:`port`; port 0 picks a free one.
-
-    Raises:
-        OSError: the address is in use or not of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready()
-
-
-def run_http(app: FastAPI, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are finished."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=65536,
-    )
-    _Server(config, on_ready).run(sockets=[listening])

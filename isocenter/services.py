@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from inference.changes_sql import SqlChanges
 from inference.comparison import Comparison, compare
 from inference.findings_sql import SqlFindings
 from inference.governance import GovernedModels
@@ -72,6 +73,7 @@ class Services:
     reviews: Reviews
     commitments: SqlCommitments
     overview: SqlOverview
+    changes: SqlChanges
     study_search: SqlStudySearch
     catalog: GovernedModels
     decisions: SqlDecisions
@@ -248,6 +250,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 findings=findings,
                 commitments=SqlCommitments(engine),
                 overview=SqlOverview(engine),
+                changes=SqlChanges(engine),
                 study_search=SqlStudySearch(engine),
                 steps=SqlProcedureSteps(engine, archive, access_of(settings)),
                 catalog=GovernedModels(catalog_for(settings), decisions, settings.inference.disabled_models),

@@ -97,8 +97,9 @@ def node(settings: Settings, source: SettingsSource, *, supervised: bool) -> Non
 @_supervised
 def web(settings: Settings, *, supervised: bool) -> None:
     """Run the web server alone (DICOMweb, pages, metrics)."""
-    from isocenter.http import create_app, listening_socket, run_http  # noqa: PLC0415
+    from isocenter.http import create_app  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
+    from isocenter.serving import listening_socket, run_http  # noqa: PLC0415
 
     keep_freed_memory()
     host = settings.web.host or settings.host

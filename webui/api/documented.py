@@ -19,6 +19,7 @@ _MEANINGS = {
     409: "The state of things does not allow it; the problem says why",
     413: "The body is too large",
     415: "The content type is not application/json",
+    429: "Too many listen; try again later",
     503: "Disk, bucket or database does not answer; try again",
 }
 

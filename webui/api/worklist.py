@@ -129,7 +129,7 @@ def worklist_router(worklist: Worklist) -> APIRouter:
 
 
 def _tagged(content: bytes, known: str | None) -> Response:
-    """Pages ask every few seconds whether anything has changed; mostly nothing has."""
+    """Pages ask again when anything has changed; mostly that is not on the page."""
     headers = {"ETag": f'"{sha256(content).hexdigest()[:32]}"', "Cache-Control": "private, no-cache"}
     if known == headers["ETag"]:
         return Response(status_code=304, headers=headers)

@@ -1,6 +1,7 @@
 /** The worklist as the server gives it, the filters in the address, and the pages read so far. */
 import { computed, signal } from '@preact/signals';
 import { getJson, Problem } from '../http';
+import { whenChanged } from '../live';
 import { address, go } from '../route';
 
 export type State = 'failed' | 'running' | 'found' | 'nothing' | 'refused' | 'no model';
@@ -49,8 +50,6 @@ export const FILTERS = [
   'patient', 'patient_id', 'accession', 'first_date', 'last_date', 'modality', 'finding', 'state', 'review',
 ] as const;
 export type Filter = (typeof FILTERS)[number];
-
-const POLL_MS = 4000;
 
 export const filters = computed(() => {
   const asked = new URLSearchParams(address.value.split('?')[1] ?? '');
@@ -119,13 +118,14 @@ export async function loadMore(): Promise<void> {
   loading.value = false;
 }
 
-/** What is new in the first page takes its place at the top; the rows below stay. */
-async function refresh(): Promise<void> {
-  if (document.hidden || loading.value || studies.value === null) return;
+/** What is new in the first page takes its place at the top; the rows below stay. False: not now. */
+async function refresh(): Promise<boolean> {
+  if (loading.value) return false;
+  if (studies.value === null) return true;
   const asked = asking;
   try {
     const page = await getJson<Page>(url(null), asked.signal);
-    if (asked !== asking) return;
+    if (asked !== asking) return true;
     const known = new Set(page.studies.map((study) => study.uid));
     const below = studies.value.slice(page.studies.length).filter((study) => !known.has(study.uid));
     const isFirstPage = studies.value.length <= page.studies.length || !page.next;
@@ -135,16 +135,14 @@ async function refresh(): Promise<void> {
   } catch (error) {
     if (error instanceof Problem) failure.value = error;
   }
+  return true;
 }
 
 /** Keeps the list current until the returned function is called. */
 export function keepCurrent(): () => void {
-  const timer = setInterval(() => void refresh(), POLL_MS);
-  const shown = () => void refresh();
-  document.addEventListener('visibilitychange', shown);
+  const stop = whenChanged(refresh);
   return () => {
-    clearInterval(timer);
-    document.removeEventListener('visibilitychange', shown);
+    stop();
     asking.abort();
   };
 }
