@@ -39,9 +39,12 @@ def report(
         mask: the segmentation that records refer to.
         context: where UIDs and times come from, and which report this one supersedes.
     """
+    content = _content(model, records, images)
+    tree = content[0].pop("ContentSequence")
+    content[0].ContentSequence = hd.sr.ContentSequence()
     result = hd.sr.Comprehensive3DSR(
         evidence=[*images, *([mask] if mask is not None else [])],
-        content=_content(model, records, images),
+        content=content,
         series_instance_uid=context.uid("SR series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=context.report,
@@ -52,6 +55,8 @@ def report(
         specific_character_set="ISO_IR 192",
         **equipment(model),
     )
+    # Only now: highdicom would copy the tree and walk it twice, for half of the time of a report.
+    result.add(tree)
     result.ReferencedPerformedProcedureStepSequence = [_reference(UPS_PUSH, context.work_item)]
     return result
 
