@@ -2,12 +2,14 @@
 
 import struct
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 from pydicom import DataElement, Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import correct_ambiguous_vr_element, write_data_element
 
+_MOMENTS = frozenset({"DA", "DT", "TM"})
 _SHORT = struct.Struct("<HH2sH").pack
 _LONG = struct.Struct("<HH2sHI").pack
 _ITEM = struct.Struct("<HHI").pack
@@ -23,7 +25,9 @@ def data_set_bytes(ds: Dataset) -> bytes:
 
 def _element(element: DataElement, ds: Dataset) -> bytes:
     how = _BY_VR.get(element.VR)
-    return _as_pydicom_does(element, ds) if how is None else how(element)
+    if how is None or (element.VR in _MOMENTS and not isinstance(element.value, (str, NoneType))):
+        return _as_pydicom_does(element, ds)
+    return how(element)
 
 
 def _as_pydicom_does(element: DataElement, ds: Dataset) -> bytes:

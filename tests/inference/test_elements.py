@@ -1,5 +1,7 @@
 """Our writer of data sets gives the bytes that pydicom gives."""
 
+from datetime import UTC, date, datetime, time
+
 import pydicom
 import pytest
 from pydicom import Dataset
@@ -28,6 +30,8 @@ def everything() -> Dataset:
     ds.DimensionIndexPointer = 0x00200032
     ds.DimensionIndexValues = [1, 70000]
     ds.PixelSpacing, ds.StudyDate, ds.Laterality = None, "", ""
+    ds.SeriesDate, ds.SeriesTime = date(2026, 1, 2), time(3, 4, 5)
+    ds.AcquisitionDateTime = datetime(2026, 1, 2, 3, tzinfo=UTC)
     ds.RealWorldValueSlope, ds.GraphicData = -0.1, [1.5, 2.25]
     ds.TextValue, ds.ReferencedSOPInstanceUID = "odd", "1.2.3"
     ds.BitsAllocated, ds.PixelData = 1, b"\1\2"

@@ -66,6 +66,7 @@ def test_the_focus_stays_where_the_reader_is(browser, address, as_before):
         open_study(page)
         keys = page.get_by_role("button", name="Keys")
         keys.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
         expect(keys).to_be_focused()
         card = first_finding(page)
