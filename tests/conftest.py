@@ -1,9 +1,10 @@
 """Fixtures that several packages use. A missing server or missing test data skips loudly, and fails in CI."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -11,7 +12,10 @@ from typing import NoReturn
 import psycopg
 import pytest
 from minio import Minio
+from sqlalchemy import Engine
 
+from isocenter import migrations
+from storage.sql.engine import connect
 from tests.support import servers
 
 ROOT = Path(__file__).parents[1]
@@ -54,14 +58,56 @@ def postgres_server(_servers: Running) -> str:
     return started(_servers, servers.postgres)
 
 
+@contextmanager
+def postgres_database(server: str, template: str = "template1") -> Iterator[tuple[str, str]]:
+    """Name and SQLAlchemy URL of a new PostgreSQL database, a copy of another one."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield name, server.replace("postgresql:", "postgresql+psycopg:").removesuffix("postgres") + name
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """SQLAlchemy URL of a fresh, empty PostgreSQL database."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield postgres_server.replace("postgresql:", "postgresql+psycopg:").removesuffix("postgres") + name
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres_database(postgres_server) as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with all tables and no rows, to be copied: making tables takes half a second."""
+    path = tmp_path_factory.mktemp("index") / "index.sqlite"
+    migrations.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _empty_postgres(postgres_server: str) -> Iterator[str]:
+    """Name of a PostgreSQL database with all tables and no rows, to be copied."""
+    with postgres_database(postgres_server) as (name, url):
+        migrations.upgrade(url)
+        yield name
+
+
+@pytest.fixture
+def postgres_index(postgres_server: str, _empty_postgres: str) -> Iterator[str]:
+    """SQLAlchemy URL of a PostgreSQL database with all tables and no rows."""
+    with postgres_database(postgres_server, _empty_postgres) as (_, url):
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A database with all tables and no rows."""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_index")
+    else:
+        url = f"sqlite:///{shutil.copy(request.getfixturevalue('empty_index'), tmp_path)}"
+    engine = connect(url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

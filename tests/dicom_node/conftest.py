@@ -3,19 +3,11 @@ import shutil
 import pytest
 
 from dicom_node.node import Node
-from isocenter import migrations
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
 from storage.spool import Spool
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
-
-
-@pytest.fixture(scope="session")
-def empty_index(tmp_path_factory):
-    path = tmp_path_factory.mktemp("index") / "index.sqlite"
-    migrations.upgrade(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

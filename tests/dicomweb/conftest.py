@@ -13,7 +13,6 @@ from dicomweb.service import add_dicomweb, add_error_handlers, wado_uri_router
 from dicomweb.ups import workitems_router
 from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
-from isocenter import migrations
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
 from storage.instances import Accepted, Origin
@@ -23,16 +22,6 @@ from storage.sql.index import SqlIndex
 from tests.support.web import serving
 
 Store = Callable[..., list[Accepted]]
-
-
-@pytest.fixture(scope="session")
-def empty_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index without rows, to be copied."""
-    path = tmp_path_factory.mktemp("index") / "index.db"
-    engine = connect(f"sqlite:///{path}")
-    migrations.upgrade(engine)
-    engine.dispose()
-    return path
 
 
 @contextmanager

@@ -7,17 +7,14 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset
-from sqlalchemy import Engine
 
 from inference.workitems_sql import SqlWorkItems
-from isocenter import migrations
 from models.catalog import Catalog
 from models.runtime import Runtime
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
 from storage.instances import Accepted, Origin
 from storage.spool import Spool
-from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
 from tests.inference.analyses import part10
 from tests.inference.packages import dark_package, film_package
@@ -40,18 +37,6 @@ class Clock:
 def clock() -> Clock:
     # Later than the archive's own clock, which events carry.
     return Clock(datetime.now(UTC) + timedelta(hours=1))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path) -> Iterator[Engine]:
-    """An empty database."""
-    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    engine = connect(url)
-    migrations.upgrade(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """An archive over each pair of adapters."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from isocenter.migrations import upgrade
 from storage.archive import Archive
 from storage.blobs.disk import DiskBlobs
 from storage.instances import Accepted, Origin
@@ -47,17 +47,6 @@ class Stored:
             assert all(isinstance(outcome, Accepted) for outcome in delivery.ingest_many(files))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = f"sqlite:///{tmp_path / 'index.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    engine = connect(url)
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-
-
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
     with Spool(tmp_path / "spool") as spool:
@@ -80,8 +69,6 @@ def on_disk(engine: Engine, spool: Spool, tmp_path: Path) -> Iterator[Stored]:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> SqlIndex:
+def empty(tmp_path: Path, empty_index: Path) -> SqlIndex:
     """Another index, without rows."""
-    url = f"sqlite:///{tmp_path / 'second.db'}"
-    upgrade(url)
-    return SqlIndex(connect(url))
+    return SqlIndex(connect(f"sqlite:///{shutil.copy(empty_index, tmp_path / 'second.db')}"))

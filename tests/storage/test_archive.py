@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -41,10 +42,11 @@ KILLED = Path(__file__).with_name("killed_child.py")
 
 
 @pytest.fixture(params=["memory", "disk", "s3"])
-def over_blobs(request: pytest.FixtureRequest, spool: Spool, tmp_path: Path) -> Iterator[Stored]:
+def over_blobs(
+    request: pytest.FixtureRequest, spool: Spool, tmp_path: Path, empty_index: Path
+) -> Iterator[Stored]:
     """Each blob store; with S3 once, over SQLite."""
-    engine = connect(f"sqlite:///{tmp_path / 'index.db'}")
-    upgrade(engine)
+    engine = connect(f"sqlite:///{shutil.copy(empty_index, tmp_path)}")
     if request.param == "s3":
         s3 = request.getfixturevalue("s3")
         client = s3_client(s3["endpoint"], s3["access_key"], s3["secret_key"], tls=False)

@@ -1,15 +1,11 @@
 """What a rejection note takes out of use is neither found nor given, until the note is deleted."""
 
-from pathlib import Path
-
 import pytest
 
-from isocenter.migrations import upgrade
 from storage.archive import Archive
 from storage.errors import UnknownInstance
 from storage.reindex import reindex
 from storage.search import Level, Query
-from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
 from tests.storage.builders import NOTE, SERIES, STUDY, rejection_note
 from tests.storage.conftest import Stored
@@ -107,10 +103,7 @@ def test_rejected_study_is_deleted_whole(study: Stored):
     assert study.archive.counts()["instance"] == 0
 
 
-def test_rebuilt_index_knows_what_is_rejected(study: Stored, tmp_path: Path):
+def test_rebuilt_index_knows_what_is_rejected(study: Stored, empty: SqlIndex):
     study.ingest_bytes(rejection_note(A))
-    url = f"sqlite:///{tmp_path / 'second.db'}"
-    upgrade(url)
-    rebuilt = SqlIndex(connect(url))
-    reindex(study.blobs, rebuilt, study.spool)
-    assert rebuilt.rejected([A, B, NOTE]) == {A, NOTE}
+    reindex(study.blobs, empty, study.spool)
+    assert empty.rejected([A, B, NOTE]) == {A, NOTE}

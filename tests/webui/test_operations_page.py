@@ -16,6 +16,7 @@ from tests.inference.analyses import ct_series
 from tests.inference.analyses import part10 as file_of
 from tests.inference.packages import dark_package
 from tests.storage.builders import STUDY, part10, spooled
+from tests.support.system import wait_until
 from tests.support.web import serving
 from tests.webui.browser import PHONE, WORKSTATION, barriers, keep_picture, page_of
 
@@ -102,7 +103,8 @@ def in_shadow(services):
         for image in ct_series(4):
             delivery.ingest(spooled(services.spool, file_of(image)))
     pipeline = services.pipeline()
-    for uid in [uid for uid in services.triggers().poll() if services.work.get(uid).model.name == "dark"]:
+    begun = wait_until(services.triggers().poll, bool, 10)
+    for uid in [uid for uid in begun if services.work.get(uid).model.name == "dark"]:
         pipeline.run(uid)
 
 
