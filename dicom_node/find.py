@@ -85,6 +85,8 @@ class Find:
             ARCHIVE_LEVEL[self._level],
             self._keys.matches,
             include=include,
+            keys=self._keys.moments,
+            zone=self._keys.zone,
             required=False,
             fuzzy=self._fuzzy,
             rejected=self._rejected,

@@ -1,6 +1,6 @@
 """The keys of a query (PS3.4 C.2.2) as a search of the archive, and an answer with just those keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from storage.search import (
     BY_TAG,
     LEVELS,
     SERIES_TAGS,
+    TIME_OF,
     Exact,
     Level,
     Match,
@@ -28,6 +29,7 @@ from storage.search import (
     is_study_tag,
     with_joined_ranges,
 )
+from storage.zones import MOMENTS, TIMEZONE, days_around, read_offset
 
 _Value = Exact | Wildcard | Range | OneOf
 ARCHIVE_LEVEL: Mapping[str, Level] = {
@@ -47,8 +49,6 @@ _NO_KEYS = frozenset(
 # PS3.4 C.2.2.2.4, C.2.2.2.5
 _WITH_WILDCARDS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _WITH_RANGES = frozenset({"DA", "TM"})
-_TIMEZONE = "00080201"
-"""Is answered; with a value it would change how times are meant, if that were negotiated."""
 _MOST_VALUES = 10_000
 
 
@@ -59,6 +59,10 @@ class Keys:
     matches: tuple[Match, ...]
     include: tuple[str, ...]
     """Tags of what is to be answered and can be."""
+    moments: Attributes
+    """Dates and times in the time zone of the request, for which headers are read."""
+    zone: int | None
+    """Minutes east of UTC."""
     all_supported: bool
     """Every key is matched as it was given, and answered (PS3.4 C.4.1.1.4, FF00)."""
 
@@ -75,22 +79,53 @@ def read_keys(identifier: Identifier, level: QueryLevel, *, combined: bool = Fal
         InvalidQuery: a value does not make sense; the message names the attribute.
     """
     asked = {tag: element for tag, element in identifier.attributes.items() if tag not in _NO_KEYS}
-    valued = {
-        path: texts
-        for tag, element in asked.items()
-        if tag != _TIMEZONE
-        for path, texts in _values(tag, element)
-    }
+    valued = {path: texts for tag, element in asked.items() for path, texts in _values(tag, element)}
+    zone = _zone(valued.pop(TIMEZONE, ()))
     matched = {path for path in valued if path in BY_TAG and BY_TAG[path].matched}
     include = tuple(tag for tag in asked if _is_answered(tag, level))
     values: dict[str, Value] = {path: _value(path, valued[path]) for path in sorted(matched)}
+    moments = {} if zone is None else _moments_in_zone(values, asked)
     return Keys(
         matches=tuple(
             Match(path, value) for path, value in (with_joined_ranges(values) if combined else values).items()
         ),
         include=include,
+        moments=moments,
+        zone=zone,
         all_supported=matched == valued.keys() and len(include) == len(asked),
     )
+
+
+def _zone(texts: Sequence[str]) -> int | None:
+    """The time zone in which dates and times are meant (PS3.4 C.2.2.2.5, C.5.1.1.1)."""
+    if not texts:
+        return None
+    zone = read_offset(texts[0])
+    if zone is None:
+        raise InvalidQuery(f"TimezoneOffsetFromUTC: {texts[0][:64]!r} is no offset from UTC, such as +0100")
+    return zone
+
+
+def _moments_in_zone(values: dict[str, Value], asked: Mapping[str, Any]) -> Attributes:
+    """The keys for dates and times, which are compared when headers are read; `values` keeps days around."""
+    moments: Attributes = {}
+    for tag in sorted(MOMENTS & values.keys()):
+        value = values.pop(tag)
+        moments[tag] = {"vr": asked[tag]["vr"], "Value": _as_asked(value)}
+        if around := days_around(value) if tag in TIME_OF else None:
+            values[tag] = around
+    return moments
+
+
+def _as_asked(value: Value) -> list[str]:
+    match value:
+        case Exact(text):
+            return [text]
+        case Range(low, high):
+            return [f"{low or ''}-{high or ''}"]
+        case OneOf(texts):
+            return list(texts)
+    raise InvalidQuery("dates and times have no wild cards")
 
 
 def _values(path: str, element: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

@@ -17,8 +17,9 @@ from dicom_node.policy import Caller
 WINDOW = 32
 """Requests a peer may send without waiting for answers; they are performed in order."""
 _ONE_AFTER_THE_OTHER = (1, 1)
-COMBINED, FUZZY = 1, 2
-"""Bytes of the application information that ask for combined datetime, fuzzy matching (PS3.4 C.5.1.1.1)."""
+COMBINED, FUZZY, ZONES = 1, 2, 3
+"""Bytes of the application information (PS3.4 C.5.1.1.1) that ask for combined datetime matching, fuzzy
+matching, time zone adjustment."""
 # PS3.4 Table B.3-2: level 2 (full), signatures survive (level 3), nothing is coerced; the rest is reserved.
 _STORAGE_SUPPORT = bytes((2, 0, 3, 0, 0, 0))
 
@@ -103,16 +104,16 @@ def _is_worklist(uid: str) -> bool:
 def _information(uid: str, wanted: bytes) -> bytes:
     """Service-class-application-information as long as it was asked for.
 
-    Storage: PS3.4 B.3.1.2. Query (C.5.1.1.1): relational queries always, combined datetime and fuzzy matching
-    where asked for; not time zone adjustment, nor the views on enhanced multi-frame images. Retrieval
-    (C.5.2.1.1, C.5.3.1.1): relational retrieval. Worklists (K.5.1): fuzzy matching where asked for.
+    Storage: PS3.4 B.3.1.2. Query (C.5.1.1.1): relational queries always, combined datetime matching,
+    fuzzy matching and time zone adjustment where asked for; not the views on enhanced multi-frame images.
+    Retrieval (C.5.2.1.1, C.5.3.1.1): relational retrieval. Worklists (K.5.1): fuzzy matching where asked for.
     """
     if _is_worklist(uid):
         known = bytes((1, 1, *(min(each, 1) for each in wanted[FUZZY : FUZZY + 1])))
     elif uid not in QUERY_CLASSES:
         known = _STORAGE_SUPPORT
     elif QUERY_CLASSES[uid].service == "find":
-        known = bytes((1, *(min(each, 1) for each in wanted[COMBINED : FUZZY + 1])))
+        known = bytes((1, *(min(each, 1) for each in wanted[COMBINED : ZONES + 1])))
     else:
         known = b"\1"
     return known[: len(wanted)].ljust(len(wanted), b"\0")

@@ -24,11 +24,12 @@ from dicom_node.normalized import NormalizedService, NormalizedServices
 from dicom_node.offer import only_stores
 from dicom_node.peers import Peer
 from dicom_node.policy import Caller, Policy, Rejection, congestion
-from dicom_node.query import Queries, Worklist
+from dicom_node.query import Queries
 from dicom_node.receiver import Receiver
 from dicom_node.retrieve import Retrieval
 from dicom_node.server import Connection, NodeServer, SerialTls, SharedContexts
 from dicom_node.tls import Credentials
+from dicom_node.worklist import Worklist
 from storage.archive import Archive
 from storage.instances import Origin
 from storage.spool import Spool

@@ -1,11 +1,8 @@
 """Queries for instances that belong to no patient, as an SCP (PS3.4 U, X, BB, HH, JJ), by C-FIND."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
-from dicom_node.identifier import Attributes, Identifier
-from dicom_node.keys import requested
-from dicom_node.status import PENDING
+from dicom_node.worklist import Worklist
 from storage.non_patient import NonPatientInstances
 
 NON_PATIENT_FIND: dict[str, tuple[str, ...]] = {
@@ -20,36 +17,9 @@ NON_PATIENT_FIND: dict[str, tuple[str, ...]] = {
 """By SOP class of the query, the storage SOP classes it is answered from."""
 
 
-class NonPatientQuery:
-    """Answers from the instances of one information model. Any attribute is matched and answered."""
-
-    def __init__(self, instances: NonPatientInstances, sop_class: str) -> None:
-        """`sop_class` is one of `NON_PATIENT_FIND`."""
-        self.sop_class = sop_class
-        self._instances = instances
-
-    def search(self, identifier: Identifier, *, fuzzy: bool) -> "NonPatientSearch":
-        """Read the request. Raises `InvalidQuery`."""
-        classes = NON_PATIENT_FIND[self.sop_class]
-        return NonPatientSearch(
-            self._instances.search(classes, identifier.attributes, fuzzy=fuzzy), identifier
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class NonPatientSearch:
-    """One C-FIND."""
-
-    found: Iterator[Attributes]
-    identifier: Identifier
-    pending: int = PENDING
-
-    def answers(self) -> Iterator[Attributes]:
-        """The keys of the request with their values, the last stored first."""
-        for each in self.found:
-            yield requested(each, self.identifier)
-
-
-def non_patient_queries(instances: NonPatientInstances) -> tuple[NonPatientQuery, ...]:
-    """All of them."""
-    return tuple(NonPatientQuery(instances, uid) for uid in NON_PATIENT_FIND)
+def non_patient_queries(instances: NonPatientInstances) -> tuple[Worklist, ...]:
+    """One for each information model; the instance stored last comes first."""
+    return tuple(
+        Worklist(sop_class, partial(instances.search, classes))
+        for sop_class, classes in NON_PATIENT_FIND.items()
+    )

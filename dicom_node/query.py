@@ -1,8 +1,8 @@
 """Query and retrieval as an SCP: requests to responses, whatever happens meanwhile."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from pynetdicom.dimse_primitives import C_FIND, C_GET, C_MOVE
 
@@ -10,7 +10,7 @@ from dicom_node import command
 from dicom_node.channel import Channel, PeerGone
 from dicom_node.contexts import QUERY_CLASSES, QueryClass
 from dicom_node.find import Find, WrongLevel
-from dicom_node.identifier import Attributes, Identifier
+from dicom_node.identifier import Identifier
 from dicom_node.negotiation import COMBINED, FUZZY
 from dicom_node.request import Request
 from dicom_node.retrieve import Retrieval
@@ -23,6 +23,7 @@ from dicom_node.status import (
     SUCCESS,
     Answer,
 )
+from dicom_node.worklist import Worklist, WorklistSearch
 from storage.archive import Archive
 from storage.errors import StorageError
 
@@ -33,28 +34,6 @@ _SERVICES = {
     C_GET: ("get", command.C_GET_RSP),
     C_MOVE: ("move", command.C_MOVE_RSP),
 }
-
-
-class Search(Protocol):
-    """One C-FIND."""
-
-    @property
-    def pending(self) -> int:
-        """The status of each answer."""
-
-    def answers(self) -> Iterator[Attributes]:
-        """Identifiers of the responses. Raises `StorageError`."""
-
-
-class Worklist(Protocol):
-    """What is searched by C-FIND beside the archive (PS3.4 K)."""
-
-    @property
-    def sop_class(self) -> str:
-        """UID."""
-
-    def search(self, identifier: Identifier, *, fuzzy: bool) -> Search:
-        """Read the request. Raises `InvalidQuery`."""
 
 
 class Queries:
@@ -128,7 +107,9 @@ class Queries:
             return Answer(CANNOT_UNDERSTAND, "internal error")
         return Answer(SUCCESS)
 
-    def _search(self, sop_class: str, model: QueryClass | None, identifier: Identifier) -> Search:
+    def _search(
+        self, sop_class: str, model: QueryClass | None, identifier: Identifier
+    ) -> Find | WorklistSearch:
         fuzzy = self._asked_for(FUZZY, sop_class)
         if model is None:
             return self._worklists[sop_class].search(identifier, fuzzy=fuzzy)

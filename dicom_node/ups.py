@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from dicom_node.identifier import Attributes, Identifier
-from dicom_node.keys import requested
 from dicom_node.normalized import NormalizedRequest, Operation, Unsuccessful
-from dicom_node.status import NO_SUCH_ACTION, PENDING, SUCCESS, UNRECOGNIZED_OPERATION, Answer
+from dicom_node.status import NO_SUCH_ACTION, SUCCESS, UNRECOGNIZED_OPERATION, Answer
+from dicom_node.worklist import Worklist
 from storage.procedure_steps import DIMSE, ProcedureSteps, Reply
 
 PUSH = "1.2.840.10008.5.1.4.34.6.1"
@@ -132,41 +132,16 @@ def _answer(reply: Reply) -> Answer:
     return Answer(reply.status, reply.comment)
 
 
-class UnifiedWorklist:
-    """C-FIND (CC.2.8) of one of the SOP classes that have it."""
+def unified_worklists(steps: ProcedureSteps) -> tuple[Worklist, ...]:
+    """C-FIND (CC.2.8), one for each SOP class that has it: the most urgent steps come first."""
 
-    def __init__(self, steps: ProcedureSteps, sop_class: str) -> None:
-        """`steps` keeps the procedure steps."""
-        self._steps = steps
-        self.sop_class = sop_class
-
-    def search(self, identifier: Identifier, *, fuzzy: bool) -> "UpsSearch":  # noqa: ARG002 - names always match by their groups without case and accents
-        """The search that an identifier asks for."""
-        return UpsSearch(self._steps, identifier)
-
-
-class UpsSearch:
-    """One C-FIND."""
-
-    pending = PENDING
-
-    def __init__(self, steps: ProcedureSteps, identifier: Identifier) -> None:
-        self._steps = steps
-        self._identifier = identifier
-
-    def answers(self) -> Iterator[Attributes]:
-        """The steps that match, most urgent first, each with the attributes asked for."""
-        asked = self._identifier.attributes
+    def found(keys: Attributes, /, *, fuzzy: bool) -> Iterator[Attributes]:  # noqa: ARG001 - names always match by their groups without case and accents
         offset = 0
         while True:
-            found = self._steps.search(asked, limit=_PAGE, offset=offset)
-            for each in found.answers:
-                yield requested(each, self._identifier)
-            if not found.more or not found.answers:
+            page = steps.search(keys, limit=_PAGE, offset=offset)
+            yield from page.answers
+            if not page.more or not page.answers:
                 return
-            offset += len(found.answers)
+            offset += len(page.answers)
 
-
-def unified_worklists(steps: ProcedureSteps) -> tuple[UnifiedWorklist, ...]:
-    """One for each SOP class with C-FIND."""
-    return tuple(UnifiedWorklist(steps, sop_class) for sop_class in (PULL, WATCH, QUERY))
+    return tuple(Worklist(sop_class, found) for sop_class in (PULL, WATCH, QUERY))

@@ -1,40 +1,54 @@
-"""Modality Worklist as an SCP (PS3.4 K): scheduled procedure steps, by C-FIND."""
+"""C-FIND of what has no levels: lists of procedure steps, and instances that belong to no patient."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from dicom_node.identifier import Attributes, Identifier
 from dicom_node.keys import requested
 from dicom_node.status import PENDING
 from storage.sql.scheduled_steps import SqlWorklist
-from storage.worklist import ScheduledStep
 
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 
 
-class ModalityWorklist:
-    """Answers from the scheduled procedure steps. Any attribute is matched and answered."""
+class Found(Protocol):
+    """What is searched."""
 
-    sop_class = MODALITY_WORKLIST
+    def __call__(self, keys: Attributes, /, *, fuzzy: bool) -> Iterable[Attributes]:
+        """The data sets that match `keys`, names fuzzily if asked for. Raises `InvalidQuery`."""
 
-    def __init__(self, steps: SqlWorklist) -> None:
-        self._steps = steps
+
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """What is searched by one SOP class. Any attribute is matched and answered."""
+
+    sop_class: str
+    found: Found
 
     def search(self, identifier: Identifier, *, fuzzy: bool) -> "WorklistSearch":
         """Read the request. Raises `InvalidQuery`."""
-        found = self._steps.search(identifier.attributes, fuzzy=fuzzy)
-        return WorklistSearch(found, identifier)
+        return WorklistSearch(self.found(identifier.attributes, fuzzy=fuzzy), identifier)
 
 
 @dataclass(frozen=True, slots=True)
 class WorklistSearch:
     """One C-FIND."""
 
-    found: Iterator[ScheduledStep]
+    found: Iterable[Attributes]
     identifier: Identifier
     pending: int = PENDING
 
     def answers(self) -> Iterator[Attributes]:
-        """The keys of the request with their values, one step after the other by the time of its start."""
-        for step in self.found:
-            yield requested(step.attributes, self.identifier)
+        """The keys of the request with their values, in the order of what was found."""
+        for each in self.found:
+            yield requested(each, self.identifier)
+
+
+def modality_worklist(steps: SqlWorklist) -> Worklist:
+    """Scheduled procedure steps by the time of their start (PS3.4 K)."""
+
+    def found(keys: Attributes, /, *, fuzzy: bool) -> Iterable[Attributes]:
+        return (step.attributes for step in steps.search(keys, fuzzy=fuzzy))
+
+    return Worklist(MODALITY_WORKLIST, found)

@@ -13,7 +13,6 @@ from storage.key_matching import Keys
 from storage.search import (
     BY_TAG,
     LEVELS,
-    TIME_OF,
     Empty,
     Exact,
     Level,
@@ -25,7 +24,7 @@ from storage.search import (
     Wildcard,
     with_joined_ranges,
 )
-from storage.zones import TIMEZONE, day_around, read_offset
+from storage.zones import MOMENTS, TIMEZONE, days_around, read_offset
 
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _RESERVED = frozenset({"accept", "includefield", "limit", "offset", *_SWITCHES})
@@ -36,7 +35,6 @@ _MAX_NUMBER = 2**31 - 1
 _MAX_VALUES = 10_000
 _MAX_DEPTH = 8
 _EMPTY = '""'
-_MOMENTS = frozenset({*TIME_OF, *TIME_OF.values()})
 _CREATOR = re.compile(r"[0-9A-Fa-f]{3}[13579BDFbdf]00[1-9A-Fa-f][0-9A-Fa-f]")
 _NOT_IN_HEADERS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
 
@@ -188,31 +186,18 @@ def _moments_in_zone(grouped: dict[str, list[str]], level: Level) -> dict[str, A
     for name in list(grouped):
         tag, vr = attribute(name)
         of_level = tag in BY_TAG and LEVELS.index(BY_TAG[tag].level) <= LEVELS.index(level)
-        if tag not in _MOMENTS or not of_level or not any(each.strip("*") for each in grouped[name]):
+        if tag not in MOMENTS or not of_level or not any(each.strip("*") for each in grouped[name]):
             continue
         asked = _value(name, vr, grouped[name])
         if isinstance(asked, Empty):
             continue
         _add_key(keys, name, Attribute(tag, vr), [p for each in grouped[name] for p in _separated(vr, each)])
-        around = _days_around(asked) if vr == "DA" else None
+        around = days_around(asked) if vr == "DA" else None
         if around is None:
             del grouped[name]
         else:
-            grouped[name] = [around]
+            grouped[name] = [f"{around.low or ''}-{around.high or ''}"]
     return keys
-
-
-def _days_around(asked: Value) -> str | None:
-    """The range of dates that have something of those asked for in any time zone."""
-    match asked:
-        case Exact(day):
-            low, high = day, day
-        case Range(first, last):
-            low, high = first or "", last or ""
-        case _:
-            return None
-    ends = (low and day_around(low, -1), high and day_around(high, 1))
-    return None if None in ends else f"{ends[0]}-{ends[1]}"
 
 
 def _matches(grouped: dict[str, list[str]]) -> tuple[list[Match], list[str]]:

@@ -40,7 +40,7 @@ def fetch(connection: Connection, uid: str, *, lock: bool = False) -> WorkItem:
     query = query.with_for_update() if lock else query
     found = connection.execute(query).mappings().one_or_none()
     if found is None:
-        raise UnknownWorkItem(f"no work item {uid}")
+        raise UnknownWorkItem(uid)
     return item_of(found)
 
 
@@ -50,7 +50,7 @@ def fetch_inputs(connection: Connection, uid: str) -> Inputs:
     query = select(row.study_uid, row.series_uid, row.inputs, row.fingerprint, row.subject_uid)
     found = connection.execute(query.where(row.uid == uid)).one_or_none()
     if found is None:
-        raise UnknownWorkItem(f"no work item {uid}")
+        raise UnknownWorkItem(uid)
     lines = [line.split(" ") for line in zlib.decompress(found.inputs).decode().split("\n")]
     sops = tuple(line[0] for line in lines)
     classes = tuple(line[1] for line in lines if len(line) > 1)

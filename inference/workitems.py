@@ -18,6 +18,10 @@ class WorkItemError(Exception):
 class UnknownWorkItem(WorkItemError):
     """There is no work item of this UID (PS3.4 CC.2.1.3, status C307)."""
 
+    def __init__(self, uid: str) -> None:
+        super().__init__(f"no work item {uid}")
+        self.uid = uid
+
 
 class IllegalTransition(WorkItemError):
     """The work item's state does not allow this change (PS3.4 table CC.1.1-2)."""

@@ -11,10 +11,9 @@ from dicom_node.destinations import Destinations
 from dicom_node.non_patient import non_patient_queries
 from dicom_node.normalized import NormalizedService
 from dicom_node.performed_steps import PerformedSteps
-from dicom_node.query import Worklist
 from dicom_node.ups import UpsService, unified_worklists
 from dicom_node.ups_reports import UpsReports
-from dicom_node.worklist import ModalityWorklist
+from dicom_node.worklist import Worklist, modality_worklist
 from isocenter.services import Services
 
 MEGABYTE = 1_000_000
@@ -40,7 +39,7 @@ def normalized_services(services: Services) -> tuple[NormalizedService, ...]:
 def worklists(services: Services) -> tuple[Worklist, ...]:
     """Those that are searched by C-FIND."""
     return (
-        ModalityWorklist(services.worklist),
+        modality_worklist(services.worklist),
         *unified_worklists(services.steps),
         *non_patient_queries(services.archive.non_patient),
     )

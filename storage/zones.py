@@ -7,10 +7,12 @@ from typing import Any
 
 from storage.key_matching import texts
 from storage.moments import first_of
-from storage.search import TIME_OF
+from storage.search import TIME_OF, Exact, Range, Value
 
 TIMEZONE = "00080201"
 """Timezone Offset From UTC."""
+MOMENTS = frozenset({*TIME_OF, *TIME_OF.values()})
+"""Tags of the dates and times that a zone changes."""
 _OFFSET = re.compile(r"([+-])([01][0-9])([0-5][0-9])")
 _MOMENT = "%Y%m%d%H%M%S%f"
 
@@ -46,8 +48,18 @@ def in_zone(attributes: Mapping[str, Any], zone: int) -> Mapping[str, Any]:
     return moved
 
 
-def day_around(text: str, days: int) -> str | None:
-    """The date some days after one; None when `text` is no date."""
+def days_around(asked: Value) -> Range | None:
+    """The dates that have something of those asked for in any time zone; None: every date may."""
+    if isinstance(asked, Exact):
+        asked = Range(asked.value, asked.value)
+    if not isinstance(asked, Range):
+        return None
+    low, high = asked.low, asked.high
+    ends = (low and _days_after(low, -1), high and _days_after(high, 1))
+    return Range(*ends) if any(ends) else None
+
+
+def _days_after(text: str, days: int) -> str | None:
     at = _moment(text, "00")
     return None if at is None else f"{at + timedelta(days=days):%Y%m%d}"
 

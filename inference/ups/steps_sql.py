@@ -13,9 +13,10 @@ from inference.tables import work_items
 from inference.uids import uid_from
 from inference.ups import data_set as tags
 from inference.ups import replies
+from inference.ups.answering import answered
 from inference.ups.data_set import Access, data_set
 from inference.ups.elements import Attributes, first, items
-from inference.ups.replies import Refused, Reply, unknown
+from inference.ups.replies import Refused, Reply
 from inference.ups.reports_sql import (
     SqlReports,
     receivers_of,
@@ -40,7 +41,7 @@ from storage.archive import Archive
 from storage.errors import InvalidInstance, UnknownInstance
 from storage.instances import StoredInstance, checked_uid
 from storage.moments import read_moment
-from storage.sql.engine import reading, writing
+from storage.sql.engine import reading
 
 MAX_BYTES = 16 << 20
 """Bytes of the DICOM JSON of one procedure step."""
@@ -91,7 +92,7 @@ class SqlProcedureSteps:
                 return Reply(replies.MODIFIED, "Worklist Label was set", new)
             return Reply(uid=new)
 
-        return self._answered(work)
+        return answered(self._engine, work)
 
     def retrieve(self, uid: str) -> Attributes | None:
         """N-GET (CC.2.7): the whole data set but for the Transaction UID; None when there is no such step."""
@@ -134,7 +135,7 @@ class SqlProcedureSteps:
             _report_update(connection, after, changed, now)
             return Reply()
 
-        return self._answered(work)
+        return answered(self._engine, work)
 
     def change_state(self, uid: str, state: str, transaction: str, performer: str = "") -> Reply:
         """N-ACTION, Change UPS State (CC.2.1).
@@ -156,7 +157,7 @@ class SqlProcedureSteps:
                 return Reply()
             return self._end(connection, item, wanted, transaction)
 
-        return self._answered(work)
+        return answered(self._engine, work)
 
     def _begin(self, connection: Connection, item: WorkItem, transaction: str, performer: str) -> None:
         if item.state is not State.SCHEDULED:
@@ -224,17 +225,7 @@ class SqlProcedureSteps:
                 self._write(connection, uid, {"attributes": kept})
             return Reply()
 
-        return self._answered(work)
-
-    def _answered(self, work: Callable[[Connection], Reply]) -> Reply:
-        """The reply of `work` in a transaction of its own, which a refusal rolls back."""
-        try:
-            with writing(self._engine) as connection:
-                return work(connection)
-        except Refused as refused:
-            return refused.reply
-        except UnknownWorkItem as error:
-            return unknown(str(error).rpartition(" ")[2]).reply
+        return answered(self._engine, work)
 
     def _write(self, connection: Connection, uid: str, values: Mapping[str, Any]) -> None:
         connection.execute(update(work_items).where(work_items.c.uid == uid).values(values))

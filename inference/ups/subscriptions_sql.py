@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, delete, insert, literal, select, update
 
 from inference.tables import step_reports, step_subscriptions, work_items
+from inference.ups.answering import answered
 from inference.ups.data_set import READINESS, STATE, Access, data_set
 from inference.ups.elements import Attributes, element
 from inference.ups.replies import (
@@ -19,10 +20,8 @@ from inference.ups.replies import (
 )
 from inference.ups.reports_sql import FILTERED, GLOBAL, STATE_REPORT, state_information
 from inference.workitem_rows import COLUMNS, fetch, item_of
-from inference.workitems import UnknownWorkItem
 from storage.errors import InvalidQuery
 from storage.key_matching import Keys
-from storage.sql.engine import writing
 
 _MAX_AET = 16
 
@@ -60,7 +59,7 @@ class SqlSubscriptions:
                 self._report_all(connection, channel, aet, kept)
             return Reply()
 
-        return self._answered(work)
+        return answered(self._engine, work)
 
     def unsubscribe(self, uid: str, channel: str, aet: str) -> Reply:
         """Report no more changes of a step; of none where `uid` is a well-known one (table CC.2.3-2)."""
@@ -76,7 +75,7 @@ class SqlSubscriptions:
             _put(connection, key, {"subscribed": False, "deletion_lock": False, "keys": {}})
             return Reply()
 
-        return self._answered(work)
+        return answered(self._engine, work)
 
     def suspend(self, uid: str, channel: str, aet: str) -> Reply:
         """Do not subscribe to steps that are created from now on; those there are go on."""
@@ -91,16 +90,7 @@ class SqlSubscriptions:
                 raise Refused(UNKNOWN_STEP, f"{aet[:64]!r} is not subscribed to all steps")
             return Reply()
 
-        return self._answered(work)
-
-    def _answered(self, work: Callable[[Connection], Reply]) -> Reply:
-        try:
-            with writing(self._engine) as connection:
-                return work(connection)
-        except Refused as refused:
-            return refused.reply
-        except UnknownWorkItem as error:
-            return Reply(UNKNOWN_STEP, str(error))
+        return answered(self._engine, work)
 
     def _known(self, connection: Connection, uid: str) -> None:
         if uid not in {GLOBAL, FILTERED}:

@@ -1,15 +1,15 @@
 """Storage commitment on the command line: asking others, and who asked us."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from isocenter.commands.console import out, print_json, print_table
 from isocenter.commands.options import with_settings
-from isocenter.commands.secure import with_tls
+from isocenter.commands.remote import with_remote
 from isocenter.settings import Settings
 from storage.commitment import Reference
 from storage.errors import InvalidInstance
@@ -31,13 +31,20 @@ _COLUMNS = ("peer", "asked", "instances", "failed", "state", "attempts", "reason
 
 
 def commitment_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how an archive may answer."""
+    """Give a command that has a `remote` the options that say how it may answer: `listen` and `wait`."""
+
+    @functools.wraps(command)
+    def wrapper(*arguments: Any, remote: "Remote", listen: int | None, **rest: Any) -> Any:
+        if listen and remote.tls and not remote.accepting:
+            raise click.UsageError("--listen with --tls needs --tls-cert: the archive answers over TLS too")
+        return command(*arguments, remote=remote, listen=listen, **rest)
+
     port = click.IntRange(1, 65535)
     listen = click.option("--listen", type=port, help="Port where the archive may answer by itself.")
     wait = click.option(
         "--wait", default=60.0, show_default=True, help="Seconds until it must have answered."
     )
-    return listen(wait(command))
+    return listen(wait(wrapper))
 
 
 def promised(
@@ -82,31 +89,17 @@ def tell(answer: "Promised") -> None:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--at", "address", default="127.0.0.1:11112", show_default=True, help="HOST:PORT of the archive."
-)
-@click.option("--called", default="ISOCENTER", show_default=True, help="AE title of the archive.")
-@click.option("--calling", default="ISOCENTER-SCU", show_default=True, help="Our AE title.")
+@with_remote
 @commitment_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-@with_tls
-def commit(  # noqa: PLR0917 - one for each option
-    paths: tuple[Path, ...],
-    address: str,
-    called: str,
-    calling: str,
-    listen: int | None,
-    wait: float,
-    tls: SSLContext | None,
-    *,
-    as_json: bool,
+def commit(
+    paths: tuple[Path, ...], remote: "Remote", listen: int | None, wait: float, *, as_json: bool
 ) -> None:
     """Ask an archive whether it keeps the instances of these files (storage commitment)."""
-    from isocenter.commands.query import remote_at  # noqa: PLC0415
     from isocenter.importing import files_below  # noqa: PLC0415
 
     references = references_of(files_below(paths))
-    answer = promised(remote_at(address, called, calling, tls), references, listen, wait)
+    answer = promised(remote, references, listen, wait)
     if as_json:
         print_json({"committed": [each.sop for each in answer.committed], "failed": failures(answer)})
     else:

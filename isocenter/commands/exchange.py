@@ -1,18 +1,22 @@
 """Commands that move objects: to another node, or from a folder into the archive."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from ssl import SSLContext
+from typing import TYPE_CHECKING
 
 import click
 
 from isocenter.commands.commitment import commitment_options, failures, promised, references_of, tell
 from isocenter.commands.console import err, out, print_json, print_table, progress
 from isocenter.commands.options import with_settings
-from isocenter.commands.secure import with_tls
+from isocenter.commands.remote import with_remote
 from isocenter.importing import files_below, import_files
 from isocenter.settings import Settings
 from storage.instances import Origin, Refused
+
+if TYPE_CHECKING:
+    from dicom_node.scu import Remote
 
 _paths = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
@@ -20,45 +24,38 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for 
 
 @click.command()
 @_paths
-@click.option(
-    "--to", "address", default="127.0.0.1:11112", show_default=True, help="HOST:PORT of the receiver."
-)
-@click.option("--called", default="ISOCENTER", show_default=True, help="AE title of the receiver.")
-@click.option("--calling", default="ISOCENTER-SCU", show_default=True, help="Our AE title.")
+@partial(with_remote, flag="--to")
 @click.option(
     "--commit", is_flag=True, help="Ask afterwards whether it is stored safely (storage commitment)."
 )
 @commitment_options
 @_as_json
-@with_tls
-def send(  # noqa: PLR0917 - one for each option
+def send(
     paths: tuple[Path, ...],
-    address: str,
-    called: str,
-    calling: str,
+    remote: "Remote",
     listen: int | None,
     wait: float,
-    tls: SSLContext | None,
     *,
     commit: bool,
     as_json: bool,
 ) -> None:
     """Send DICOM files to a node with C-STORE, data sets unchanged."""
     from dicom_node import send as scu  # noqa: PLC0415 - pynetdicom is slow to import
-    from dicom_node.scu import Remote  # noqa: PLC0415
 
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise click.UsageError(f"--to must be HOST:PORT, not {address!r}")
     files = files_below(paths)
     with progress() as bar:
-        task = bar.add_task(f"sending to {called}", total=len(files))
+        task = bar.add_task(f"sending to {remote.called_aet}", total=len(files))
         results = scu.send(
-            files, host, int(port), called, calling, progress=lambda _: bar.advance(task), tls=tls
+            files,
+            remote.host,
+            remote.port,
+            remote.called_aet,
+            remote.calling_aet,
+            progress=lambda _: bar.advance(task),
+            tls=remote.tls,
         )
     failed = [each for each in results if not each.stored]
     stored = [each.path for each in results if each.stored] if commit else []
-    remote = Remote(host, int(port), called, calling, tls=tls)
     answer = promised(remote, references_of(stored), listen, wait) if stored else None
     if as_json:
         lines = [{"file": str(r.path), "stored": r.stored, "reason": r.reason} for r in results]

@@ -1,17 +1,20 @@
 """Commands that ask other archives: echo, find, get, move."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from isocenter.commands.console import out, print_json, print_table, progress
-from isocenter.commands.secure import with_tls
+from isocenter.commands.remote import with_remote
 
 if TYPE_CHECKING:
+    from dicom_node.contexts import QueryLevel
     from dicom_node.scu import Progress, Remote, Retrieved
+
+    Chosen = tuple[QueryLevel, dict[str, str]]
 
 _LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 _SHOWN = {
@@ -37,48 +40,26 @@ _SHOWN = {
 """Keys that are asked for where none are given."""
 
 Command = Callable[..., Any]
-
-
-def _remote(command: Command) -> Command:
-    """Give a command the options that name the archive."""
-    options = (
-        click.option(
-            "--at",
-            "address",
-            default="127.0.0.1:11112",
-            show_default=True,
-            help="HOST:PORT of the archive.",
-        ),
-        click.option("--called", default="ISOCENTER", show_default=True, help="AE title of the archive."),
-        click.option("--calling", default="ISOCENTER-SCU", show_default=True, help="Our AE title."),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts."),
-    )
-    command = with_tls(command)
-    for option in reversed(options):
-        command = option(command)
-    return command
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
 def _what(command: Command) -> Command:
-    """Give a command the options that name what to retrieve."""
+    """Give a command the options that name what to retrieve; it receives `what`: a level, and keys."""
     options = (
         click.option("--study", required=True, help="Study Instance UID."),
         click.option("--series", help="Series Instance UID: only this series."),
         click.option("--instance", help="SOP Instance UID: only this instance."),
     )
+
+    @functools.wraps(command)
+    def wrapper(*arguments: Any, study: str, series: str | None, instance: str | None, **rest: Any) -> Any:
+        named = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": instance}
+        level = "IMAGE" if instance else "SERIES" if series else "STUDY"
+        return command(*arguments, what=(level, {key: uid for key, uid in named.items() if uid}), **rest)
+
     for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def remote_at(address: str, called: str, calling: str, tls: SSLContext | None) -> "Remote":
-    """The archive that a command line names."""
-    from dicom_node.scu import Remote  # noqa: PLC0415 - pynetdicom is slow to import
-
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise click.UsageError(f"--at must be HOST:PORT, not {address!r}")
-    return Remote(host.strip("[]"), int(port), called, calling, tls=tls)
+        wrapper = option(wrapper)
+    return wrapper
 
 
 def _failed(error: Exception) -> SystemExit:
@@ -86,37 +67,29 @@ def _failed(error: Exception) -> SystemExit:
 
 
 @click.command()
-@_remote
-def echo(address: str, called: str, calling: str, tls: SSLContext | None, *, as_json: bool) -> None:
+@with_remote
+@_as_json
+def echo(remote: "Remote", *, as_json: bool) -> None:
     """Verify that a DICOM node answers (C-ECHO)."""
     from dicom_node.requestor import AssociationFailed  # noqa: PLC0415
     from dicom_node.send import echo as c_echo  # noqa: PLC0415
 
-    remote = remote_at(address, called, calling, tls)
     try:
-        c_echo(remote.host, remote.port, remote.called_aet, remote.calling_aet, tls=tls)
+        c_echo(remote.host, remote.port, remote.called_aet, remote.calling_aet, tls=remote.tls)
     except AssociationFailed as error:
         raise _failed(error) from error
     if as_json:
         print_json({"answers": True})
     else:
-        out.print(f"{called} at {address} answers", markup=False)
+        out.print(f"{remote.called_aet} at {remote.host}:{remote.port} answers", markup=False)
 
 
 @click.command()
 @click.argument("keys", nargs=-1)
 @click.option("--level", type=click.Choice(_LEVELS), default="STUDY", show_default=True)
-@_remote
-def find(  # noqa: PLR0917 - one for each option
-    keys: tuple[str, ...],
-    level: str,
-    address: str,
-    called: str,
-    calling: str,
-    tls: SSLContext | None,
-    *,
-    as_json: bool,
-) -> None:
+@with_remote
+@_as_json
+def find(keys: tuple[str, ...], level: "QueryLevel", remote: "Remote", *, as_json: bool) -> None:
     """Search a DICOM archive (C-FIND).
 
     KEYS are `Keyword=value` to match, with * and ? and ranges, or `Keyword` to be told, for example
@@ -129,9 +102,7 @@ def find(  # noqa: PLR0917 - one for each option
     given = {keyword: value for keyword, _, value in (key.partition("=") for key in keys)}
     shown = tuple(dict.fromkeys([*given, *asked])) if any(given.values()) or not given else tuple(given)
     try:
-        answers = list(
-            scu.find(remote_at(address, called, calling, tls), level, dict.fromkeys(shown, "") | given)  # type: ignore[arg-type] # a choice of click
-        )
+        answers = list(scu.find(remote, level, dict.fromkeys(shown, "") | given))
     except (AssociationFailed, ValueError) as error:
         raise _failed(error) from error
     if as_json:
@@ -153,55 +124,25 @@ def _cell(answer: dict[str, Any], keyword: str) -> str:
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @_what
-@_remote
-def get(  # noqa: PLR0917 - one for each option
-    folder: Path,
-    study: str,
-    series: str | None,
-    instance: str | None,
-    address: str,
-    called: str,
-    calling: str,
-    tls: SSLContext | None,
-    *,
-    as_json: bool,
-) -> None:
+@with_remote
+@_as_json
+def get(folder: Path, what: "Chosen", remote: "Remote", *, as_json: bool) -> None:
     """Fetch a study, series or instance into FOLDER (C-GET), one file each, data sets unchanged."""
     from dicom_node import scu  # noqa: PLC0415
 
-    remote = remote_at(address, called, calling, tls)
-    level, keys = _keys(study, series, instance)
-    _retrieved(lambda told: scu.get(remote, level, keys, folder, told), as_json=as_json)
+    _retrieved(lambda told: scu.get(remote, *what, folder, told), as_json=as_json)
 
 
 @click.command()
 @click.argument("destination")
 @_what
-@_remote
-def move(  # noqa: PLR0917 - one for each option
-    destination: str,
-    study: str,
-    series: str | None,
-    instance: str | None,
-    address: str,
-    called: str,
-    calling: str,
-    tls: SSLContext | None,
-    *,
-    as_json: bool,
-) -> None:
+@with_remote
+@_as_json
+def move(destination: str, what: "Chosen", remote: "Remote", *, as_json: bool) -> None:
     """Let an archive send a study, series or instance to the AE title DESTINATION (C-MOVE)."""
     from dicom_node import scu  # noqa: PLC0415
 
-    remote = remote_at(address, called, calling, tls)
-    level, keys = _keys(study, series, instance)
-    _retrieved(lambda told: scu.move(remote, level, keys, destination, told), as_json=as_json)
-
-
-def _keys(study: str, series: str | None, instance: str | None) -> tuple[Any, dict[str, str]]:
-    named = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": instance}
-    level = "IMAGE" if instance else "SERIES" if series else "STUDY"
-    return level, {keyword: uid for keyword, uid in named.items() if uid}
+    _retrieved(lambda told: scu.move(remote, *what, destination, told), as_json=as_json)
 
 
 def _retrieved(run: "Callable[[Progress], Retrieved]", *, as_json: bool) -> None:

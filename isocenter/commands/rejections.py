@@ -1,7 +1,5 @@
 """What rejection notes take out of use, on the command line."""
 
-import sys
-
 import click
 
 from isocenter.commands.console import out, print_json, print_table
@@ -43,9 +41,8 @@ def undo(settings: Settings, notes: tuple[str, ...]) -> None:
     from storage.instances import Origin  # noqa: PLC0415
 
     with open_services(settings) as services:
-        known = {each.note for each in services.index.rejections(sys.maxsize)}
         for note in notes:
-            if note not in known:
+            if not services.index.rejections(note=note):
                 raise SystemExit(f"isocenter: no rejection note {note} is in force")
             key = services.archive.instance(note).key
             services.archive.delete(key.study, key.series, key.sop, origin=Origin("review"))

@@ -1,7 +1,7 @@
 """What goes out by itself, on the command line."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,9 +9,13 @@ from isocenter.commands.console import out, print_json, print_table
 from isocenter.commands.options import with_settings
 from isocenter.settings import Settings
 
+if TYPE_CHECKING:
+    from storage.availability import Notice
+
 _STATES = ("waiting", "parked", "sent", "dropped")
 _FIGURES = ("destination", "to", "waiting", "oldest", "parked", "sent", "failed", "last_reason")
 _SHIPMENT = ("id", "destination", "study", "state", "sent", "total", "attempts", "due_at", "reason")
+_ELSEWHERE = ("received_at", "peer", "study", "instances", "availability", "retrieve_from")
 _ERRAND = ("rule", "study", "state", "done", "attempts", "due_at", "reason")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 _numbers = click.argument("numbers", nargs=-1, type=click.IntRange(1))
@@ -148,18 +152,20 @@ def elsewhere(settings: Settings, study: str | None, limit: int, *, as_json: boo
 
     with open_services(settings) as services:
         found = services.availability.listed(study, limit)
-    rows = [
-        {
-            "received_at": each.received_at.isoformat(timespec="seconds"),
-            "peer": each.peer,
-            "study": each.study,
-            "instances": len(each.instances()),
-            "availability": ", ".join(sorted({availability for _, availability, _ in each.instances()})),
-            "retrieve_from": ", ".join(sorted({aet for _, _, aet in each.instances()})),
-        }
-        for each in found
-    ]
+    rows = [dict(zip(_ELSEWHERE, _told(each), strict=True)) for each in found]
     if as_json:
         print_json(rows)
     else:
-        print_table(tuple(rows[0]) if rows else ("peer", "study"), [tuple(row.values()) for row in rows])
+        print_table(_ELSEWHERE, [tuple(row.values()) for row in rows])
+
+
+def _told(notice: "Notice") -> tuple[Any, ...]:
+    instances = notice.instances()
+    return (
+        notice.received_at.isoformat(timespec="seconds"),
+        notice.peer,
+        notice.study,
+        len(instances),
+        ", ".join(sorted({availability for _, availability, _ in instances})),
+        ", ".join(sorted({aet for _, _, aet in instances})),
+    )

@@ -100,7 +100,7 @@ def cancel(settings: Settings, uids: tuple[str, ...], reason: str, *, force: boo
         for uid in uids:
             reply = services.steps.request_cancel(uid, request, settings.node.aet, force=force)
             if reply.status == UNKNOWN_STEP:
-                raise UnknownWorkItem(f"no work item {uid}")
+                raise UnknownWorkItem(uid)
             if reply.comment:
                 raise IllegalTransition(f"work item {uid}: {reply.comment}")
             asked = services.work.get(uid).state is State.IN_PROGRESS

@@ -101,10 +101,10 @@ class SqlIndex:
         with reading(self._engine) as connection:
             return rejections.hidden(connection, sops)
 
-    def rejections(self, limit: int = 1000) -> list[Rejection]:
-        """The rejection notes in force."""
+    def rejections(self, limit: int = 1000, note: str | None = None) -> list[Rejection]:
+        """The rejection notes in force; with `note`, a SOP Instance UID, that one if it is."""
         with reading(self._engine) as connection:
-            return rejections.listed(connection, limit)
+            return rejections.listed(connection, limit, note)
 
     def contents(self, study: str, series: str | None, sop: str | None) -> Contents:
         with reading(self._engine) as connection:

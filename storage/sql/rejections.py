@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, true
 
 from storage.instances import StoredInstance
 from storage.rejection import KEY_OBJECT_SELECTION, Rejection, references_of, title_of
@@ -84,12 +84,13 @@ def hidden_by_series(connection: Connection, ids: Sequence[int]) -> dict[int, di
     return found
 
 
-def listed(connection: Connection, limit: int) -> list[Rejection]:
-    """The notes in force."""
+def listed(connection: Connection, limit: int, note: str | None) -> list[Rejection]:
+    """The notes in force; with `note`, a SOP Instance UID, that one if it is."""
     row = rejections.c
     of_note = select(instances.c.id).where(instances.c.sop_uid == row.note_uid).exists()
     counted = select(row.note_uid, func.min(row.code).label("code"), (func.count() - 1).label("rejected"))
-    query = counted.where(of_note).group_by(row.note_uid).order_by(row.note_uid).limit(limit)
+    named = true() if note is None else row.note_uid == note
+    query = counted.where(of_note, named).group_by(row.note_uid).order_by(row.note_uid).limit(limit)
     found = connection.execute(query).all()
     study = dict(_studies(connection, [each.note_uid for each in found]))
     return [Rejection(each.note_uid, study[each.note_uid], each.code, each.rejected) for each in found]

@@ -64,3 +64,28 @@ def test_time_zone_is_answered_where_it_is_known(filled):
     statuses, answers = find(filled, TimezoneOffsetFromUTC="")
     assert [answer.TimezoneOffsetFromUTC for answer in answers] == ["", "+0100", ""]
     assert set(statuses) == {0xFF00, 0}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"StudyDate": "20240105", "StudyTime": "0830"}, ["1.2.1"]),
+        ({"StudyDate": "20240105", "StudyTime": "093000"}, []),
+        ({"StudyDate": "20240105-20250301", "StudyTime": "0831-0930"}, ["1.2.2"]),
+        ({"StudyDate": "20240105", "StudyTime": ""}, ["1.2.1"]),
+    ],
+)
+def test_dates_and_times_are_meant_in_the_zone_of_the_request(filled, asked, expected):
+    statuses, answers = find(filled, TimezoneOffsetFromUTC="+0000", **asked)
+    assert statuses[-1] == 0
+    assert [answer.StudyInstanceUID for answer in answers] == expected
+
+
+def test_zone_of_a_request_may_be_another_day(filled):
+    _, answers = find(filled, TimezoneOffsetFromUTC="-1000", StudyDate="20240104")
+    assert [answer.StudyInstanceUID for answer in answers] == ["1.2.1"]
+
+
+def test_what_is_no_zone_is_named(filled):
+    statuses, answers = find(filled, TimezoneOffsetFromUTC="Berlin", StudyDate="20240104")
+    assert (statuses, answers) == ([0xC000], [])

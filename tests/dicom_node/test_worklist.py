@@ -9,7 +9,7 @@ from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 
-from dicom_node.worklist import ModalityWorklist
+from dicom_node.worklist import modality_worklist
 from storage.keywords import from_keywords
 from storage.sql.engine import connect
 from storage.sql.scheduled_steps import SqlWorklist
@@ -43,7 +43,7 @@ def schedule(worklist):
 
 @pytest.fixture
 def port(start, worklist):
-    return start(worklists=[ModalityWorklist(worklist)])[1]
+    return start(worklists=[modality_worklist(worklist)])[1]
 
 
 def asked(*, of_step=None, **keys):

@@ -15,6 +15,7 @@ from dicom_node.send import echo
 from isocenter.cli import isocenter
 from isocenter.commands.options import SettingsSource
 from isocenter.dimse import Reloading, node_for
+from isocenter.node_services import reporting
 from isocenter.services import open_services
 from isocenter.settings import SettingsError, load_settings
 from tests.dicom_node.builders import ct, saved
@@ -31,7 +32,8 @@ def running(file, tmp_path):
         node = node_for(services)
         port = node.start()
         try:
-            yield port, Reloading(node, source.read, file)
+            with reporting(services, node.destinations):
+                yield port, Reloading(node, source.read, file)
         finally:
             node.stop(grace=0)
 
@@ -104,6 +106,26 @@ def test_commands_and_node_speak_tls(tmp_path):
         assert (got.exit_code, len(list((tmp_path / "got").iterdir()))) == (0, 1)
         refused = CliRunner().invoke(isocenter, ["echo", "--at", here, *map(str, at)])
         assert refused.exit_code == 1
+
+
+def test_archive_answers_for_commitment_over_tls(tmp_path, free_port):
+    authority = Authority(tmp_path)
+    ours, theirs = authority.issue("CN=isocenter"), authority.issue("CN=ct01")
+    file = tmp_path / "isocenter.toml"
+    file.write_text(
+        "[node]\nport = 0\n[node.tls]\n"
+        f'certificate = "{ours.certificate}"\nkey = "{ours.key}"\nca = "{authority.file}"\n'
+        f'[[node.peers]]\naet = "CT01"\nhost = "127.0.0.1"\nport = {free_port}\ntls = true\n'
+        "[commitment]\nsame_association = false\n"
+    )
+    with running(file, tmp_path) as (port, _):
+        at = (saved(ct(), tmp_path), "--to", f"127.0.0.1:{port}", "--calling", "CT01", "--commit")
+        at = (*at, "--listen", free_port, "--tls", "--tls-ca", authority.file)
+        without = run("send", *at)
+        assert (without.exit_code, "needs --tls-cert" in without.output) == (2, True)
+        told = run("send", "--json", *at, "--tls-cert", theirs.certificate, "--tls-key", theirs.key)
+    assert told.exit_code == 0
+    assert json.loads(told.stdout)["not_committed"] == {}
 
 
 def test_files_of_tls_that_are_none_are_named(tmp_path):
