@@ -5,25 +5,25 @@ Not a service of PS3.18, which leaves it to the viewer; for pages and reports th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from PIL import Image, ImageDraw
 
+from dicomweb.masks import HEADERS, RESPONSES, Uid, masks_on, segmentation_of
 from dicomweb.pictures import encode
-from dicomweb.problems import BadRequest, NotAcceptable, NotFound
+from dicomweb.problems import BadRequest, NotAcceptable
 from dicomweb.rendered import DEFAULT_QUALITY, picture, pixel_aspect
 from dicomweb.rendered_parameters import parse_window
 from dicomweb.scaling import Picture, Viewport, fit
 from storage.archive import Archive
 from storage.instances import StoredInstance
-from storage.pixels.decode import FrameSource, decode_frame, read_attributes
+from storage.pixels.decode import FrameSource, read_attributes
 from storage.pixels.errors import UndecodablePixels
 from storage.pixels.grayscale import Window
-from storage.pixels.segmentation import Mask, Slice, frames_on, segment_masks
+from storage.pixels.segmentation import Mask, Slice
 
 COLOURS = (
     (230, 159, 0),
@@ -36,19 +36,10 @@ COLOURS = (
 )
 """Told apart by colour-blind readers too (Okabe and Ito); segment n takes the n-th, and round again."""
 
-_SEGMENTATIONS = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 _FILL = 0.3
 _YELLOW = 3
 _RIM = (0, 0, 0)
 _GEOMETRY, _MAX_RADIUS, _MAX_LABEL, _MAX_MARKS = 3, 10_000, 100, 1000
-_HEADERS = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}}},
-    400: {"description": "A parameter is malformed; the problem names it"},
-    404: {"description": "There is no such instance, frame or segmentation"},
-    406: {"description": "Image or mask cannot be shown; the problem has the reason"},
-}
-_Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
 _PIXELS_PER_LINE_WIDTH = 512
 
 
@@ -98,21 +89,6 @@ def overlay(
         shown = with_marks(shown, marks)
     shown = fit(shown, viewport, pixel_aspect(header)) if viewport else shown
     return encode(shown, media_type, DEFAULT_QUALITY)
-
-
-def masks_on(archive: FrameSource, shown: Slice, segmentation: StoredInstance) -> dict[int, Mask]:
-    """Segment number → its mask on a slice; segments that are not on it are left out.
-
-    Raises:
-        UndecodablePixels: a frame of the segmentation cannot be decoded.
-    """
-    header = read_attributes(archive, segmentation)
-    found: dict[int, Mask] = {}
-    for number in frames_on(shown, header, segmentation.number_of_frames):
-        decoded = decode_frame(archive, segmentation, number, header)
-        for segment, mask in segment_masks(decoded.samples, header, number).items():
-            found[segment] = found[segment] | mask if segment in found else mask
-    return {segment: mask for segment, mask in sorted(found.items()) if mask.any()}
 
 
 def with_masks(shown: Picture, masks: dict[int, Mask]) -> Picture:
@@ -201,14 +177,14 @@ def overlay_router(archive: Archive) -> APIRouter:
     @router.get(
         "/overlay/studies/{study}/series/{series}/instances/{sop}",
         summary="A slice with masks and marks drawn over it",
-        responses=_RESPONSES,
+        responses=RESPONSES,
         response_class=Response,
     )
     def drawn(
         *,
-        study: _Uid,
-        series: _Uid,
-        sop: _Uid,
+        study: Uid,
+        series: Uid,
+        sop: Uid,
         seg: Annotated[str | None, Query(description="SOP Instance UID of a segmentation")] = None,
         frame: Annotated[int, Query(ge=1, description="Frame of the image, 1-based")] = 1,
         mark: Annotated[list[str] | None, Query(description="x,y,radius[,label] in pixels")] = None,
@@ -220,7 +196,7 @@ def overlay_router(archive: Archive) -> APIRouter:
             content = overlay(
                 archive,
                 image,
-                _segmentation(archive, image, seg) if seg else None,
+                segmentation_of(archive, study, seg) if seg else None,
                 frame,
                 marks=[parse_mark(each) for each in (mark or [])[:_MAX_MARKS]],
                 window=parse_window(window) if window else None,
@@ -228,47 +204,6 @@ def overlay_router(archive: Archive) -> APIRouter:
             )
         except UndecodablePixels as error:
             raise NotAcceptable(f"instance {sop} cannot be shown with its overlay: {error}") from error
-        return Response(content, headers=_HEADERS, media_type="image/png")
-
-    @router.get(
-        "/overlay/studies/{study}/series/{series}/instances/{sop}/mask",
-        summary="The mask of a segment on a slice: white where it is, transparent elsewhere",
-        responses={**_RESPONSES, 204: {"description": "The segment is not on this slice"}},
-        response_class=Response,
-    )
-    def mask(
-        *,
-        study: _Uid,
-        series: _Uid,
-        sop: _Uid,
-        seg: Annotated[str, Query(description="SOP Instance UID of a segmentation")],
-        segment: Annotated[int, Query(ge=1, le=65535, description="Segment Number")],
-        frame: Annotated[int, Query(ge=1, description="Frame of the image, 1-based")] = 1,
-    ) -> Response:
-        image = archive.instances(study, series, sop)[0]
-        shown = Slice(image.key.sop, read_attributes(archive, image), frame)
-        try:
-            found = masks_on(archive, shown, _segmentation(archive, image, seg)).get(segment)
-        except UndecodablePixels as error:
-            raise NotAcceptable(f"segmentation {seg} cannot be shown: {error}") from error
-        if found is None:
-            return Response(status_code=204, headers=_HEADERS)
-        return Response(mask_png(found), headers=_HEADERS, media_type="image/png")
+        return Response(content, headers=HEADERS, media_type="image/png")
 
     return router
-
-
-def mask_png(mask: Mask) -> bytes:
-    """A mask [row, column] as a PNG: white where it is, transparent elsewhere."""
-    picture = Image.fromarray(mask.astype(np.uint8))
-    picture.putpalette([0, 0, 0, 255, 255, 255])
-    picture.save(buffer := BytesIO(), "PNG", transparency=0, compress_level=1)
-    return buffer.getvalue()
-
-
-def _segmentation(archive: Archive, image: StoredInstance, sop: str) -> StoredInstance:
-    """Drawing over the pictures of another study would show one patient's findings on another."""
-    found = archive.instance(sop)
-    if found.key.study != image.key.study or found.sop_class not in _SEGMENTATIONS:
-        raise NotFound(f"seg: {sop} is not a segmentation of study {image.key.study}")
-    return found

@@ -1,12 +1,12 @@
-"""Marks that differ when what a worklist shows has changed: cheap to ask for, however much is stored."""
+"""Marks that differ when what pages show has changed: cheap to ask for, however much is stored."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, Engine, func, select
 
-from inference.tables import findings, is_unacknowledged, reviews, work_items
+from inference.tables import findings, is_unacknowledged, model_decisions, reviews, work_items
 from inference.workitems import State
-from storage.sql import events
+from storage.sql import events, refusals
 from storage.sql.engine import reading
 
 _MOST = 1000
@@ -20,12 +20,14 @@ class SqlChanges:
         self._engine = engine
 
     def marks(self) -> Mapping[str, str]:
-        """The marks of `studies`, `work` and `reviews`. Raises `StorageDown`."""
+        """The marks of `studies`, `work`, `reviews`, `models` and `refusals`. Raises `StorageDown`."""
         with reading(self._engine) as connection:
             return {
                 "studies": events.last_cursor(connection),
                 "work": _work(connection),
                 "reviews": _reviews(connection),
+                "models": str(connection.scalar(select(func.max(model_decisions.c.id)))),
+                "refusals": refusals.last_at(connection),
             }
 
 

@@ -231,6 +231,8 @@ def _nearness(said: Region | None, draft: Region | None) -> float:
     """From 0 (not the same place) to 1: the overlap of what encloses both."""
     if said is None or draft is None or (said.sop, said.frame) != (draft.sop, draft.frame):
         return 0.0
+    if said.kind == "line":  # it measures something, and does not say where a finding is
+        return 0.0
     one, other = _edges(said), _edges(draft)
     if "point" in {said.kind, draft.kind}:
         gap = max(abs(one[i] + one[i + 2] - other[i] - other[i + 2]) / 2 for i in (0, 1))

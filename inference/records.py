@@ -15,14 +15,14 @@ from inference.findings import Code, Measurement, Presence, Score
 class Region:
     """Where on which frame: an SCOORD (PS3.3 C.18.6)."""
 
-    kind: Literal["point", "box", "polygon"]
+    kind: Literal["point", "box", "polygon", "line"]
     sop: str
     frame: int
     """From 1."""
     points: tuple[float, ...]
     """Column and row by turns, in pixels, 0.0 being the outer edge of the first: one pair for a point; left,
-    top, right, bottom for a box; the corners of a polygon, the first not repeated. Precision: float32, as
-    GraphicData has."""
+    top, right, bottom for a box; the corners of a polygon, the first not repeated; the points of an open
+    line. Precision: float32, as GraphicData has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,7 +245,7 @@ def region_from(kind: str, sop: str, frame: int | None, points: Sequence[tuple[f
     """A region as records keep it.
 
     Args:
-        kind: point, box (two opposite corners) or polygon.
+        kind: point, box (two opposite corners), polygon or line (open).
         sop: SOP Instance UID of the image.
         frame: from 1; None for the only one.
         points: column and row in pixels, 0.0 being the outer edge of the first.
@@ -265,6 +265,8 @@ def region_from(kind: str, sop: str, frame: int | None, points: Sequence[tuple[f
     if kind == "polygon" and len(points) >= _LEAST_CORNERS:
         closed = points[0] == points[-1]
         return Region("polygon", sop, at, flat[:-2] if closed else flat)
+    if kind == "line" and len(points) > 1:
+        return Region("line", sop, at, flat)
     raise InvalidReview(f"{len(points)} points do not make a {kind}")
 
 

@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dicomweb.masks import masks_router
 from dicomweb.overlay import overlay_router
 from dicomweb.service import add_dicomweb, add_error_handlers, wado_uri_router
 from dicomweb.ups import workitems_router
@@ -89,6 +90,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(workitems, prefix=DICOMWEB)
     app.include_router(wado_uri_router(services.archive), prefix="/wado")
     app.include_router(overlay_router(services.archive))
+    app.include_router(masks_router(services.archive))
     identify = Identify(settings.web.user_header)
     app.include_router(reviews_router(services.reviews, services.signing, identify), prefix="/api")
     models = models_router(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from inference.changes_sql import SqlChanges
 from inference.comparison import Comparison, compare
 from inference.findings_sql import SqlFindings
 from inference.governance import GovernedModels
@@ -24,6 +23,7 @@ from inference.ups.data_set import Access
 from inference.ups.steps_sql import SqlProcedureSteps
 from inference.workitems_sql import SqlWorkItems
 from isocenter import migrations
+from isocenter.changes_sql import SqlAllChanges
 from isocenter.model_rules import ModelRules
 from isocenter.part import TimeLimit
 from isocenter.parts_sql import SqlParts
@@ -73,7 +73,7 @@ class Services:
     reviews: Reviews
     commitments: SqlCommitments
     overview: SqlOverview
-    changes: SqlChanges
+    changes: SqlAllChanges
     study_search: SqlStudySearch
     catalog: GovernedModels
     decisions: SqlDecisions
@@ -250,7 +250,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 findings=findings,
                 commitments=SqlCommitments(engine),
                 overview=SqlOverview(engine),
-                changes=SqlChanges(engine),
+                changes=SqlAllChanges(engine),
                 study_search=SqlStudySearch(engine),
                 steps=SqlProcedureSteps(engine, archive, access_of(settings)),
                 catalog=GovernedModels(catalog_for(settings), decisions, settings.inference.disabled_models),

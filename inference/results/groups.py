@@ -24,6 +24,7 @@ TOOLS: Mapping[str, str] = {
     "point": "Cornerstone3DTools@^0.1.0:Probe:",
     "box": "Cornerstone3DTools@^0.1.0:RectangleROI:",
     "polygon": "Cornerstone3DTools@^0.1.0:PlanarFreehandROI:",
+    "line": "Cornerstone3DTools@^0.1.0:Length:",
 }
 
 
@@ -137,12 +138,14 @@ def _anchor(group: Any, region: Any) -> None:
 def _graphic(region: Region) -> tuple[Any, Any]:
     if region.kind == "point":
         return hd.sr.GraphicTypeValues.POINT, np.array([region.points])
-    if region.kind == "polygon":
-        corners = list(zip(region.points[::2], region.points[1::2], strict=True))
-    else:
+    if region.kind == "box":
         left, top, right, bottom = region.points
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    return hd.sr.GraphicTypeValues.POLYLINE, np.array([*corners, corners[0]])
+    else:
+        corners = list(zip(region.points[::2], region.points[1::2], strict=True))
+    # A POLYLINE is closed where its first point comes again (PS3.3 C.18.6.1.2).
+    closing = [] if region.kind == "line" else corners[:1]
+    return hd.sr.GraphicTypeValues.POLYLINE, np.array([*corners, *closing])
 
 
 def _measured(image: ImageReference | None, images: Mapping[str, Dataset]) -> list[Any] | None:

@@ -31,7 +31,7 @@ class Drawn:
     measurements: tuple[Measurement, ...]
     region: Region | None
     sop: str | None
-    """The image it is on, also where the region is of a kind that is not kept, as a line."""
+    """The image it is on, also where there is no region that is kept."""
     frame: int
 
 
@@ -100,19 +100,22 @@ def _region(graphic: Dataset, sop: str, frame: int) -> Region | None:
             return Region("polygon", sop, frame, _ellipse(points[0], (radius, 0), (0, radius)))
         case "ELLIPSE" if len(points) > _LEAST_CORNERS:
             return Region("polygon", sop, frame, _four_points(points))
-        case "POLYLINE" | "POLYGON" if len(points) >= _LEAST_CORNERS:
+        case "POLYLINE" if len(points) > 1:
             return _outline(points, sop, frame)
     return None
 
 
 def _outline(points: list[tuple[float, float]], sop: str, frame: int) -> Region | None:
-    corners = points[:-1] if points[0] == points[-1] else points
+    is_closed = points[0] == points[-1]
+    corners = points[:-1] if is_closed else points
     columns, rows = zip(*corners, strict=True)
     edges = (min(columns), min(rows), max(columns), max(rows))
     outer = {(x, y) for x in edges[::2] for y in edges[1::2]}
     if len(corners) == len(outer) == len(set(corners) & outer):
         return Region("box", sop, frame, edges)
     flat = tuple(value for corner in corners for value in corner)
+    if not is_closed:
+        return Region("line", sop, frame, flat)
     return Region("polygon", sop, frame, flat) if len(corners) >= _LEAST_CORNERS else None
 
 

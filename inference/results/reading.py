@@ -227,13 +227,15 @@ def _region(items: Sequence[Dataset]) -> Region | None:
     points = tuple(float(value) for value in item.GraphicData)
     if item.GraphicType == "POINT":
         return Region("point", image.ReferencedSOPInstanceUID, frame, points)
+    if points[:2] != points[-2:]:
+        return Region("line", image.ReferencedSOPInstanceUID, frame, points)
     if _is_box(points):
         return Region("box", image.ReferencedSOPInstanceUID, frame, (*points[:2], *points[4:6]))
     return Region("polygon", image.ReferencedSOPInstanceUID, frame, points[:-2])
 
 
 def _is_box(points: tuple[float, ...]) -> bool:
-    """Closed, and drawn as boxes are: from the corner at the top left over the one at the top right."""
+    """Drawn as boxes are: from the corner at the top left over the one at the top right."""
     left, top, right, bottom = *points[:2], *points[4:6]
     return points == (left, top, right, top, right, bottom, left, bottom, left, top)
 

@@ -1,7 +1,8 @@
 """Which frames of a Segmentation (PS3.3 A.51) lie on a slice, and what they mark there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ _SAME_PLANE = 0.1
 """Millimetres; positions are written with a few decimals."""
 
 Mask = npt.NDArray[np.bool_]
+_Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,62 @@ class Slice:
     frame: int = 1
 
 
-def frames_on(shown: Slice, segmentation: Attributes, number_of_frames: int) -> Iterator[int]:
-    """The frame numbers (1-based) of a segmentation that lie on a slice.
+class Slices:
+    """Slices of a series, found by what a segmentation says that its frames lie on."""
 
-    A frame that names its source images belongs to those; one that names none belongs to its plane.
-    """
-    for frame in range(1, number_of_frames + 1):
+    def __init__(self, slices: Sequence[Slice]) -> None:
+        self._slices = slices
+        self._by_sop: dict[str, list[int]] = {}
+        for number, each in enumerate(slices):
+            self._by_sop.setdefault(each.sop, []).append(number)
+
+    def under(self, segmentation: Attributes, frame: int) -> list[Slice]:
+        """The slices that a frame (1-based) of a segmentation lies on.
+
+        A frame that names its source images belongs to those; one that names none belongs to its plane.
+        """
         sources = [
             source
             for derivation in _derivations(segmentation, frame)
             for source in items(derivation, _SOURCE)
         ]
-        if any(_is_source(source, shown) for source in sources) or (
-            not sources and _same_plane(shown, segmentation, frame)
-        ):
-            yield frame
+        if not sources:
+            return self._in_plane(segmentation, frame)
+        found = {
+            number
+            for source in sources
+            for number in self._by_sop.get(text(source, _SOP), ())
+            if not (frames := numbers(source, _FRAME_NUMBER)) or self._slices[number].frame in frames
+        }
+        return [self._slices[number] for number in sorted(found)]
+
+    def _in_plane(self, segmentation: Attributes, frame: int) -> list[Slice]:
+        plane = _plane(segmentation, frame)
+        placed, positions, normals = self._places
+        if plane is None or not placed:
+            return []
+        distances = np.abs(np.einsum("ij,ij->i", normals, positions - plane[0]))
+        near = (distances < _SAME_PLANE) & np.isclose(normals, plane[1], atol=1e-3).all(axis=1)
+        reference = text(segmentation, _FRAME_OF_REFERENCE)
+        return [
+            placed[number]
+            for number in np.flatnonzero(near)
+            if text(placed[number].header, _FRAME_OF_REFERENCE) == reference
+        ]
+
+    @cached_property
+    def _places(self) -> tuple[list[Slice], _Points, _Points]:
+        """The slices that say where they lie, their positions and their normals."""
+        planes = [(each, _plane(each.header, each.frame)) for each in self._slices]
+        known = [(each, plane) for each, plane in planes if plane is not None]
+        positions, normals = ([plane[axis] for _, plane in known] for axis in (0, 1))
+        return [each for each, _ in known], np.array(positions), np.array(normals)
+
+
+def frames_on(shown: Slice, segmentation: Attributes, number_of_frames: int) -> Iterator[int]:
+    """The frame numbers (1-based) of a segmentation that lie on a slice."""
+    only = Slices([shown])
+    return (frame for frame in range(1, number_of_frames + 1) if only.under(segmentation, frame))
 
 
 def segment_masks(samples: Samples, segmentation: Attributes, frame: int) -> dict[int, Mask]:
@@ -74,22 +117,7 @@ def _derivations(segmentation: Attributes, frame: int) -> list[Attributes]:
     return own or items(item(segmentation, SHARED_GROUPS), _DERIVATION)
 
 
-def _is_source(source: Attributes, shown: Slice) -> bool:
-    frames = numbers(source, _FRAME_NUMBER)
-    return text(source, _SOP) == shown.sop and (not frames or shown.frame in frames)
-
-
-def _same_plane(shown: Slice, segmentation: Attributes, frame: int) -> bool:
-    if text(shown.header, _FRAME_OF_REFERENCE) != text(segmentation, _FRAME_OF_REFERENCE):
-        return False
-    one, other = _plane(shown.header, shown.frame), _plane(segmentation, frame)
-    if one is None or other is None:
-        return False
-    distance = abs(np.dot(one[1], one[0] - other[0]))
-    return bool(distance < _SAME_PLANE and np.allclose(one[1], other[1], atol=1e-3))
-
-
-def _plane(header: Attributes, frame: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+def _plane(header: Attributes, frame: int) -> tuple[_Points, _Points] | None:
     """Position and normal of a frame; at the top level for objects without functional groups (C.7.6.2)."""
     position = numbers(functional_group(header, _PLANE_POSITION, frame) or header, _POSITION)
     axes = numbers(functional_group(header, _PLANE_ORIENTATION, frame) or header, _ORIENTATION)

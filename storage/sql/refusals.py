@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.header import Header, ObjectHeader
@@ -79,6 +79,11 @@ def listed(connection: Connection, limit: int, study: str | None) -> list[Quaran
     if study is not None:
         query = query.where(quarantine.c.study_uid == study)
     return [_value(row) for row in connection.execute(query)]
+
+
+def last_at(connection: Connection) -> str:
+    """When something was refused last, as text; whatever is refused changes it."""
+    return str(connection.scalar(select(func.max(quarantine.c.last_at))))
 
 
 def _value(row: Any) -> Quarantined:

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
+from dicomweb.masks import masks_router
 from dicomweb.overlay import overlay_router
 from dicomweb.problems import add_error_handlers
 from dicomweb.rendered_routes import rendered_router
@@ -65,6 +66,7 @@ def web_in(folder: Path) -> Iterator[Web]:
     app = FastAPI()
     app.include_router(rendered_router(archive), prefix="/dicom-web")
     app.include_router(overlay_router(archive))
+    app.include_router(masks_router(archive))
     add_error_handlers(app)
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield Web(archive, client, folder)

@@ -66,6 +66,44 @@ def test_the_mask_alone_is_where_the_drawn_one_is(web):
     assert web.client.get(path, params={"seg": seg, "segment": 2}).status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("images", "segmentation"),
+    [
+        ("seg-set/ct-3slice/0{}.dcm", "seg/liver.dcm"),
+        ("seg-set/24x38x3/IMG000{}.dcm", "seg/sparse-labelmap-ppv5.dcm"),
+    ],
+)
+def test_the_masks_of_a_series_are_those_of_its_slices(web, images, segmentation):
+    seg = web.named[segmentation].key
+    stored = [web.named[images.format(number)] for number in (1, 2, 3)]
+    series = f"/overlay/studies/{seg.study}/series/{stored[0].key.series}"
+    told = web.client.get(f"{series}/masks", params={"seg": seg.sop}).json()
+    assert told
+    for each in told:
+        alone = web.client.get(
+            f"{series}/instances/{each['sop_uid']}/mask", params={"seg": seg.sop, "segment": each["segment"]}
+        )
+        inside = np.zeros(shown(alone).shape[0] * shown(alone).shape[1], bool)
+        for start, end in np.cumsum(each["runs"]).reshape(-1, 2):
+            inside[start:end] = True
+        assert (inside == (shown(alone)[..., 3] > 0).ravel()).all()
+    on_slices = {each["sop_uid"] for each in told}
+    assert {each.key.sop for each in stored} >= on_slices
+    for other in {each.key.sop for each in stored} - on_slices:
+        alone = web.client.get(f"{series}/instances/{other}/mask", params={"seg": seg.sop, "segment": 1})
+        assert alone.status_code == 204
+
+
+def test_masks_of_another_size_are_refused_for_the_whole_series(web):
+    image = web.named["seg-set/ct-3slice/02.dcm"].key
+    seg = web.named["seg/liver_nonbyte_aligned.dcm"].key.sop
+    answer = web.client.get(
+        f"/overlay/studies/{image.study}/series/{image.series}/masks", params={"seg": seg}
+    )
+    assert answer.status_code == 406
+    assert "(510, 510)" in answer.json()["detail"]
+
+
 def test_a_labelmap_gives_each_segment_its_colour(web):
     image = web.named["seg-set/24x38x3/IMG0001.dcm"]
     drawn = shown(web.overlay(image, seg=web.named["seg/sparse-labelmap-ppv5.dcm"].key.sop))

@@ -189,9 +189,11 @@ def test_what_no_model_found_is_the_persons_own(room, kind, points):
     assert (own.code.meaning, len(own.region.points), own.model) == ("Nodule", 2 * points, "")
 
 
-def test_line_keeps_its_image_and_its_length(room):
-    (review,) = room.take(group(scoord(room.image.SOPInstanceUID, [50, 50, 60, 60])))
-    assert (review.addition.region, review.addition.image.sop) == (None, room.image.SOPInstanceUID)
+@pytest.mark.parametrize("points", [[11, 11, 29, 29], [11, 11, 29, 29, 11, 29]], ids=["length", "angle"])
+def test_line_over_a_finding_is_a_measurement_of_its_own(room, points):
+    (review,) = room.take(group(scoord(room.image.SOPInstanceUID, points)))
+    assert review.addition.region == Region("line", room.image.SOPInstanceUID, 1, tuple(map(float, points)))
+    assert review.addition.image is None
     assert review.addition.measurements[0].value == 12.0
 
 

@@ -2,23 +2,29 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
 from playwright.sync_api import expect
 
+from inference.governance import Standing
 from inference.ups.elements import element
+from inference.workitems import Outcome
 from isocenter.http import create_app
-from storage.errors import StorageDown
+from isocenter.parts import Part
+from isocenter.routing.shipments import Chosen
+from storage.errors import DuplicateInstance, StorageDown
 from tests.support.web import serving
-from tests.webui.browser import page_of
-from tests.webui.test_worklist import found, work_item
+from tests.webui.browser import WORKSTATION, page_of
+from tests.webui.test_worklist import NOW, found, work_item
 from webui.live import Live
 
-ALL = ["reviews", "studies", "work"]
+ALL = ["models", "parts", "refusals", "reviews", "routes", "studies", "work"]
 STUDY = "1.2.1"
 IMAGE = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": "1.2.1.1", "SOPInstanceUID": "1.2.1.1.1"}
 STREAM = {"Accept": "text/event-stream"}
@@ -62,6 +68,45 @@ def test_verdicts_and_cancellations_are_told(web, store, services):
         assert next(news) == ["reviews"]
         services.steps.request_cancel(waiting, {"00741238": element("LT", "not needed")})
         assert next(news) == ["work"]
+
+
+def changed_by(services, act: Callable[[], object]) -> set[str]:
+    """The kinds whose marks differ after it."""
+    before = services.changes.marks()
+    act()
+    return {kind for kind, mark in services.changes.marks().items() if mark != before[kind]}
+
+
+def test_a_part_that_comes_falls_silent_or_goes_is_told_and_its_beat_is_not(services):
+    now = datetime.now(UTC)
+    part = Part("1", "node", "ward-1", 7, "0.9", now, now)
+    later = replace(part, beat_at=now + timedelta(seconds=1))
+    silent = replace(part, beat_at=now - timedelta(minutes=5))
+    for beaten, kinds in ((part, {"parts"}), (later, set()), (silent, {"parts"}), (part, {"parts"})):
+        assert changed_by(services, lambda beaten=beaten: services.parts.beat(beaten)) == kinds
+    assert changed_by(services, lambda: services.parts.gone(["1"])) == {"parts"}
+
+
+def test_what_was_refused_decided_or_sent_on_is_told(services, store):
+    def refuse() -> None:
+        with pytest.raises(DuplicateInstance):
+            store(**IMAGE, InstanceNumber=9)
+
+    def queue() -> None:
+        services.shipments.begin("0.0")
+        chosen = [Chosen("pacs", "all", STUDY, IMAGE["SOPInstanceUID"])]
+        assert services.shipments.add("0.0", "0.1", chosen, NOW, timedelta(0))
+
+    store(**IMAGE)
+    assert "refusals" in changed_by(services, refuse)
+    assert "refusals" in changed_by(services, refuse), "once more"
+    decisions = services.decisions
+    assert changed_by(services, lambda: decisions.record("m", Standing.DISABLED, by="Ann")) == {"models"}
+    assert changed_by(services, queue) == {"routes"}
+    shipment = services.shipments.take("pacs", "router", NOW, timedelta(minutes=1))
+    results = {IMAGE["SOPInstanceUID"]: ""}
+    note = partial(services.shipments.note, shipment, results, NOW, timedelta(minutes=1))
+    assert changed_by(services, note) == {"routes"}
 
 
 def test_more_may_listen_than_there_are_threads(services):
@@ -150,6 +195,24 @@ def test_the_worklist_follows_what_it_is_told(browser, web, store, services):
         expect(row).to_contain_text("Triangle")
         found(services, STUDY, 0.9)
         expect(row).to_contain_text("Nodule")
+
+
+def test_the_operations_page_follows_what_it_is_told(browser, web, store, services):
+    with page_of(browser, str(web.base_url), **WORKSTATION) as page:
+        page.add_init_script("window.setInterval = () => 0")  # so that it does not ask from time to time
+        page.goto("/operations")
+        expect(page.get_by_text("No part has said that it runs")).to_be_visible()
+        expect(page.get_by_text("Nothing has arrived in the last day")).to_be_visible()
+        store(**IMAGE)
+        now = datetime.now(UTC)
+        services.parts.beat(Part("1", "node", "ward-1", 7, "0.9", now, now))
+        held = services.work.claim(work_item(services, STUDY), "worker", timedelta(minutes=1))
+        services.work.end(held.uid, held.transaction, Outcome.FAILED, "out of memory")
+        services.decisions.record("ct-lung-density", Standing.DISABLED, by="Ann", reason="too slow")
+        expect(page.get_by_role("region", name="What arrives").locator("tbody tr")).to_have_count(1)
+        expect(page.get_by_role("region", name="Parts")).to_contain_text("ward-1")
+        expect(page.get_by_role("region", name="Failed")).to_contain_text("out of memory")
+        expect(page.get_by_text("by Ann: too slow")).to_be_visible()
 
 
 def test_without_the_stream_the_worklist_asks(browser, web, store):

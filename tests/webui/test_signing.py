@@ -1,5 +1,6 @@
 """A signed study has a verified report beside the untouched draft: valid, readable by others, made once."""
 
+import itertools
 import subprocess
 from datetime import UTC, datetime
 from io import BytesIO
@@ -78,6 +79,7 @@ def stored(services, sop: str) -> bytes:
 ACCEPT, REJECT = {"verdict": "accept", "comment": "as I see it"}, {"verdict": "reject", "comment": "vessel"}
 MOVED = {"sop_uid": f"{SERIES}.3", "kind": "box", "points": [[4, 5], [9.5, 11]]}
 OUTLINE = {"sop_uid": f"{SERIES}.2", "kind": "polygon", "points": [[4, 5], [9, 5], [7, 8]]}
+LINE = {"sop_uid": f"{SERIES}.2", "kind": "line", "points": [[4, 5], [9, 7]]}
 DIAMETER_7 = {"measurements": [{"name": "Diameter", "value": 7.25, "unit": "mm"}], "label": "Granuloma"}
 CASES = {
     "accepted and rejected": ((candidates,), (ACCEPT, REJECT)),
@@ -91,7 +93,10 @@ CASES = {
     ),
     "masks": ((lungs,), (ACCEPT, REJECT)),
     "nothing found": ((nothing_found,), ()),
-    "two models": ((candidates, lungs), (ACCEPT, REJECT, ACCEPT, ACCEPT)),
+    "two models": (
+        (candidates, lungs),
+        ({"verdict": "correct", "corrected": {"region": LINE}}, REJECT, ACCEPT, ACCEPT),
+    ),
 }
 
 
@@ -121,6 +126,9 @@ def test_the_verified_report_is_valid_and_read_by_others(web, analysed, judge, c
 
     read = read_findings(sr)
     assert {record.series for record in read} == {SERIES}
+    drawn = {(each.region.kind, each.region.points) for each in read if each.region}
+    asked = [said["corrected"]["region"] for said in verdicts if "corrected" in said]
+    assert {(each["kind"], tuple(itertools.chain(*each["points"]))) for each in asked} <= drawn
     content = hd.sr.srread(BytesIO(path.read_bytes())).content
     groups = [
         *content.get_planar_roi_measurement_groups(),

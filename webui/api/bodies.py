@@ -64,7 +64,7 @@ class RegionBody(Body):
 
     sop_uid: Uid
     frame: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
-    kind: Literal["box", "point", "polygon"]
+    kind: Literal["box", "point", "polygon", "line"]
     points: Annotated[list[tuple[FiniteFloat, FiniteFloat]], Field(min_length=1, max_length=MOST_POINTS)]
     """Column and row in pixels, 0.0 being the outer edge of the first (PS3.3 C.18.6.1.1): one for a point,
     two opposite corners of a box."""

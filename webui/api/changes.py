@@ -15,7 +15,8 @@ EVENT_STREAM = "text/event-stream"
 _SILENCE_S = 15.0
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `change`; their data lists what has changed: `studies`, `work`, `reviews`",
+        "description": "Events `change`; their data lists what has changed: `studies`, `work`, `reviews`, "
+        "`models`, `refusals`, `parts`, `routes`",
         "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
     },
     **problems(429),

@@ -1,6 +1,7 @@
-/** What the operations page shows, asked again while it is looked at. */
+/** What the operations page shows, asked again when it has changed. */
 import { signal, type Signal } from '@preact/signals';
 import { getJson, Problem } from '../http';
+import { type Kind, whenChanged } from '../live';
 
 export interface Sender {
   protocol: string;
@@ -136,9 +137,6 @@ export interface Routes {
   shipments: Shipment[];
 }
 
-const SOON_MS = 5_000;
-const LATER_MS = 60_000;
-
 /** One address, and what it said last. */
 export class Told<T> {
   readonly value: Signal<T | null> = signal(null);
@@ -146,7 +144,8 @@ export class Told<T> {
 
   constructor(
     readonly url: string,
-    readonly everyMs: number,
+    /** What makes it differ; the rest is seen when everything is asked for, once a minute. */
+    readonly kinds: readonly Kind[],
   ) {}
 
   async ask(): Promise<void> {
@@ -160,22 +159,24 @@ export class Told<T> {
   }
 }
 
-export const operations = new Told<Operations>('/api/operations', SOON_MS);
-export const volume = new Told<Volume>('/api/operations/volume', LATER_MS);
-export const running = new Told<Work>('/api/work?state=IN%20PROGRESS&state=SCHEDULED&limit=50', SOON_MS);
-export const failed = new Told<Work>('/api/work?state=CANCELED&outcome=failed&limit=50', SOON_MS);
-export const refused = new Told<Work>('/api/work?state=CANCELED&outcome=refused&limit=20', LATER_MS);
-export const routes = new Told<Routes>('/api/routes?limit=20', SOON_MS);
-export const models = new Told<{ models: Model[] }>('/api/models', LATER_MS);
-export const quality = new Told<Quality>('/api/quality', LATER_MS);
+export const operations = new Told<Operations>('/api/operations', ['studies', 'refusals', 'parts']);
+export const volume = new Told<Volume>('/api/operations/volume', ['studies']);
+export const running = new Told<Work>('/api/work?state=IN%20PROGRESS&state=SCHEDULED&limit=50', ['work']);
+export const failed = new Told<Work>('/api/work?state=CANCELED&outcome=failed&limit=50', ['work']);
+export const refused = new Told<Work>('/api/work?state=CANCELED&outcome=refused&limit=20', ['work']);
+export const routes = new Told<Routes>('/api/routes?limit=20', ['routes']);
+export const models = new Told<{ models: Model[] }>('/api/models', ['models']);
+export const quality = new Told<Quality>('/api/quality', ['reviews']);
 
 const ALL: Told<unknown>[] = [operations, volume, running, failed, refused, routes, models, quality];
+const KINDS = [...new Set(ALL.flatMap((told) => told.kinds))];
 
-/** Asks for everything, and again from time to time, until the returned function is called. */
+/** Asks for everything, and again for what has changed, until the returned function is called. */
 export function keepCurrent(): () => void {
-  const timers = ALL.map((told) => {
-    void told.ask();
-    return setInterval(() => document.hidden || void told.ask(), told.everyMs);
+  const ask = (asked: Told<unknown>[]) => Promise.all(asked.map((told) => told.ask()));
+  void ask(ALL);
+  return whenChanged(KINDS, async (news) => {
+    await ask(ALL.filter((told) => told.kinds.some((kind) => news.has(kind))));
+    return true;
   });
-  return () => timers.forEach(clearInterval);
 }

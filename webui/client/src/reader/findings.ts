@@ -18,7 +18,7 @@ export interface Measurement {
 export interface Region {
   sop_uid: string;
   frame: number;
-  kind: 'box' | 'point' | 'polygon';
+  kind: 'box' | 'point' | 'polygon' | 'line';
   points: Point[];
 }
 

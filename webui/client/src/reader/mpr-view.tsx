@@ -8,6 +8,8 @@ import type { Mpr, Plane } from './mpr';
 import type { Sides } from './patient';
 import type { Reading } from './reading';
 import { SideLetters } from './sides';
+import { segmentKey } from './mask-layer';
+import { readVolumeMasks, type VolumeMasks } from './volume-masks';
 import { WindowText } from './window-text';
 
 const NAMES: readonly (readonly [Plane, string])[] = [
@@ -44,10 +46,11 @@ export function MprView({ reading }: { reading: Reading }) {
     };
   }, []);
   useFollowing(mpr, reading);
+  const masks = useMasks(mpr, reading, setFailure);
   return (
     <div class="mpr">
       {NAMES.map(([plane, name]) => (
-        <PlaneView key={plane} mpr={mpr} drawn={drawn} plane={plane} name={name} reading={reading} elements={elements.current} />
+        <PlaneView key={plane} mpr={mpr} masks={masks} drawn={drawn} plane={plane} name={name} reading={reading} elements={elements.current} />
       ))}
       {failure && (
         <p class="pane-failure" role="alert">
@@ -76,8 +79,29 @@ function useFollowing(mpr: Mpr | null, reading: Reading): void {
   }, [mpr, selected?.id]);
 }
 
+/** The masks of the segmentations that findings name, once for the volume. */
+function useMasks(mpr: Mpr | null, reading: Reading, fail: (reason: string) => void): VolumeMasks | null {
+  const [masks, setMasks] = useState<VolumeMasks | null>(null);
+  const segments = reading.segments.value;
+  useEffect(() => {
+    if (!mpr || !segments.length) return;
+    let current = true;
+    const known = new Map(reading.main.frames.value.map((frame) => [frame.imageId, frame]));
+    const frames = mpr.slices.flatMap((id) => known.get(id) ?? []);
+    readVolumeMasks(mpr.size, frames, segments).then(
+      (found) => current && setMasks(found),
+      (error: unknown) => current && fail(`The masks cannot be shown. ${error instanceof Error ? error.message : ''}`),
+    );
+    return () => {
+      current = false;
+    };
+  }, [mpr, segments]);
+  return masks;
+}
+
 interface PlaneProps {
   mpr: Mpr | null;
+  masks: VolumeMasks | null;
   /** Changes whenever a plane was moved. */
   drawn: number;
   plane: Plane;
@@ -86,7 +110,7 @@ interface PlaneProps {
   elements: Partial<Record<Plane, HTMLDivElement>>;
 }
 
-function PlaneView({ mpr, drawn, plane, name, reading, elements }: PlaneProps) {
+function PlaneView({ mpr, masks, drawn, plane, name, reading, elements }: PlaneProps) {
   const outer = useRef<HTMLElement>(null);
   useEffect(() => {
     if (!mpr || !outer.current) return;
@@ -104,6 +128,7 @@ function PlaneView({ mpr, drawn, plane, name, reading, elements }: PlaneProps) {
   return (
     <section class="pane" ref={outer} tabIndex={0} aria-label={`${name} plane`}>
       <div class="canvas" ref={(element) => void (element && (elements[plane] = element))} />
+      {mpr && masks && <Masks mpr={mpr} masks={masks} drawn={drawn} plane={plane} reading={reading} />}
       <Lines at={mpr?.meetingIn(plane) ?? null} />
       {mpr && reading.marks.value && <Marks mpr={mpr} drawn={drawn} plane={plane} reading={reading} />}
       <SideLetters sides={sides} />
@@ -114,6 +139,22 @@ function PlaneView({ mpr, drawn, plane, name, reading, elements }: PlaneProps) {
       </p>
     </section>
   );
+}
+
+/** What the plane cuts of the segments that are shown. */
+function Masks({ mpr, masks, plane, reading }: { mpr: Mpr; masks: VolumeMasks; drawn: number; plane: Plane; reading: Reading }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const opacity = reading.opacity.value;
+  const shown = reading.segments.value.filter((segment) => !reading.hidden.value.has(segmentKey(segment)));
+  const cut = mpr.cutOf(plane);
+  const [width, height] = mpr.sizeOf(plane);
+  useEffect(() => {
+    if (!canvas.current || !cut) return;
+    Object.assign(canvas.current, { width, height });
+    masks.draw(canvas.current, cut, new Set(shown), opacity);
+    canvas.current.dataset.drawn = 'yes';
+  }, [masks, JSON.stringify(cut), width, height, opacity, shown.map(segmentKey).join()]);
+  return <canvas class="masks" ref={canvas} hidden={!reading.marks.value} />;
 }
 
 function Lines({ at }: { at: Point | null }) {

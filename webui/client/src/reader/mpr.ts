@@ -7,8 +7,9 @@ import {
   volumeLoader,
 } from '@cornerstonejs/core';
 import type { Point } from './geometry';
-import { letters, type Sides, sidesOf, type Vector } from './patient';
+import { letters, plus, type Sides, sidesOf, type Vector } from './patient';
 import { cross, type Frame } from './series';
+import type { Cut } from './volume-masks';
 import { renderingEngine, type Window } from './viewer';
 
 export const PLANES = ['axial', 'sagittal', 'coronal'] as const;
@@ -18,6 +19,8 @@ const SCHEME = 'cornerstoneStreamingImageVolume';
 const NEAR_MM = 3;
 /** A ring no smaller than this, in pixels, leaves to be seen what it is around. */
 const LEAST_RING = 12;
+/** Steps of one pixel are measured over so many. */
+const FAR = 1000;
 const EVENTS = [Enums.Events.IMAGE_RENDERED, Enums.Events.CAMERA_MODIFIED];
 
 const idOf = (plane: Plane) => `mpr-${plane}`;
@@ -25,6 +28,7 @@ const idOf = (plane: Plane) => `mpr-${plane}`;
 export class Mpr {
   private readonly engine = renderingEngine();
   private meeting: Types.Point3 | null = null;
+  private volume: Types.IImageVolume | null = null;
 
   constructor(
     private readonly elements: Record<Plane, HTMLDivElement>,
@@ -47,6 +51,7 @@ export class Mpr {
   async show(series: string, frames: Frame[], window: Window | null): Promise<void> {
     const volumeId = `${SCHEME}:${series}`;
     const volume = await volumeLoader.createAndCacheVolume(volumeId, { imageIds: frames.map((each) => each.imageId) });
+    this.volume = volume;
     if ('load' in volume) volume.load();
     await setVolumesForViewports(this.engine, [{ volumeId }], PLANES.map(idOf));
     if (window) this.setWindow(window);
@@ -122,6 +127,36 @@ export class Mpr {
     const [x, y] = viewport.worldToCanvas(on);
     const [upX, upY] = viewport.worldToCanvas([on[0] + viewUp[0], on[1] + viewUp[1], on[2] + viewUp[2]]);
     return { at: [x, y], radius: Math.max(LEAST_RING, Math.sqrt(reach ** 2 - far ** 2) * Math.hypot(upX - x, upY - y)) };
+  }
+
+  /** Columns and rows of the volume. */
+  get size(): readonly [number, number] {
+    const [columns, rows] = this.volume?.dimensions ?? [0, 0];
+    return [columns, rows];
+  }
+
+  /** Image ids of the slices of the volume, in the order in which they lie. */
+  get slices(): readonly string[] {
+    return this.volume?.imageIds ?? [];
+  }
+
+  /** Width and height of the element of a plane, in pixels. */
+  sizeOf(plane: Plane): readonly [number, number] {
+    const { clientWidth, clientHeight } = this.elements[plane];
+    return [clientWidth, clientHeight];
+  }
+
+  /** Which voxels a plane shows; null while there is nothing to show. */
+  cutOf(plane: Plane): Cut | null {
+    const image = this.volume?.imageData;
+    if (!image) return null;
+    const at = (x: number, y: number): Vector => {
+      const [column = 0, row = 0, slice = 0] = image.worldToIndex(this.viewport(plane).canvasToWorld([x, y]));
+      return [column, row, slice];
+    };
+    const origin = at(0.5, 0.5);
+    const step = (to: Vector) => plus([0, 0, 0], 1 / FAR, plus(to, -1, origin));
+    return { origin, right: step(at(FAR + 0.5, 0.5)), down: step(at(0.5, FAR + 0.5)) };
   }
 
   sidesIn(plane: Plane): Sides | null {

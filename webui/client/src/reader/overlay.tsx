@@ -82,10 +82,12 @@ function Shape({ region, matrix }: { region: Region; matrix: Matrix }) {
   }
   const outline = region.kind === 'box' && second ? boxOf(first, second) : points;
   const drawn = outline.map((point) => point.join()).join(' ');
+  const Outline = region.kind === 'line' ? 'polyline' : 'polygon';
   return (
     <>
-      <polygon class="rim" points={drawn} />
-      <polygon points={drawn} />
+      <Outline class="rim" points={drawn} />
+      <Outline points={drawn} />
+      {region.kind === 'line' && points.map(([x, y], index) => <circle class="dot" cx={x} cy={y} r={2.5} key={index} />)}
     </>
   );
 }

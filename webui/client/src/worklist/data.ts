@@ -140,7 +140,7 @@ async function refresh(): Promise<boolean> {
 
 /** Keeps the list current until the returned function is called. */
 export function keepCurrent(): () => void {
-  const stop = whenChanged(refresh);
+  const stop = whenChanged(['studies', 'work', 'reviews'], refresh);
   return () => {
     stop();
     asking.abort();
