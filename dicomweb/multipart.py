@@ -14,6 +14,7 @@ _MAX_BOUNDARY = 200  # RFC 2046 allows 70; some senders write more
 _MAX_PADDING = 256
 _AFTER_DELIMITER = re.compile(rb"--|[ \t]*(\r?)\n")
 _PERHAPS_AFTER_DELIMITER = re.compile(rb"-?|[ \t]*\r?")
+_DELIMITER_START = re.compile(rb"[\r\n-]")
 _NO_HEADERS = re.compile(rb"\r?\n")
 _HEADERS = re.compile(rb"(?s)(.*?)\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
@@ -31,7 +32,7 @@ class PartStart:
 class PartData:
     """Some bytes of the part that began last."""
 
-    data: bytes
+    data: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,6 @@ class PartEnd:
 
 
 Event = PartStart | PartData | PartEnd
-
-
-@dataclass(frozen=True, slots=True)
-class _Delimiter:
-    start: int
-    end: int
-    closing: bool
-    bare: bool
 
 
 class MultipartReader:
@@ -67,10 +60,10 @@ class MultipartReader:
         if not 0 < len(boundary) <= _MAX_BOUNDARY or not boundary.isascii():
             raise BadRequest(f"the multipart boundary must have 1 to {_MAX_BOUNDARY} ASCII characters")
         self._token = b"--" + boundary.encode("ascii")
+        self._starts = (b"\r\n" + self._token, b"\n" + self._token, self._token)
         self._max_parts = max_parts
         self._max_header_bytes = max_header_bytes
-        self._buffer = bytearray()
-        self._searched = 0
+        self._kept = b""
         self._state = "preamble"
         self._parts = 0
         self._bare = False
@@ -82,19 +75,26 @@ class MultipartReader:
             BadRequest: this is no multipart body.
             PayloadTooLarge: it has too many parts.
         """
-        self._buffer += data
+        data, at = self._kept + data if self._kept else data, 0
         while self._state != "epilogue":
             if self._state == "headers":
-                start = self._take_headers()
-                if start is None:
-                    return
-                yield start
-            else:
-                found = self._find_delimiter()
-                yield from self._take_content(found)
-                if found is None:
-                    return
-        self._buffer.clear()
+                block = self._header_block(data, at)
+                if block is None:
+                    break
+                yield self._started(block)
+                at = block.end()
+                continue
+            end, delimiter = self._content(data, at)
+            if self._state == "content" and end > at:
+                yield PartData(memoryview(data)[at:end])
+            at = end
+            if delimiter is None:
+                break
+            if self._state == "content":
+                yield PartEnd()
+            at = delimiter.end()
+            self._begin(delimiter)
+        self._kept = b"" if self._state == "epilogue" else data[at:]
 
     def close(self) -> None:
         """The body has ended. Raises `BadRequest` when it ended before its closing delimiter."""
@@ -105,71 +105,53 @@ class MultipartReader:
                 f"the multipart body ends within part {self._parts}, before the closing delimiter"
             )
 
-    def _find_delimiter(self) -> _Delimiter | None:
-        start = self._buffer.find(self._token, self._searched)
+    def _content(self, data: bytes, at: int) -> tuple[int, re.Match[bytes] | None]:
+        """Where the content from `at` on ends, and what follows the delimiter; None while none is seen."""
+        start = data.find(self._token, at)
         while start >= 0:
             after = start + len(self._token)
-            line = _AFTER_DELIMITER.match(self._buffer, after)
-            if line:
-                closing = line.group() == b"--"
-                return _Delimiter(start, line.end(), closing, not closing and not line.group(1))
-            if self._may_become_delimiter(after):
-                self._searched = start
-                return None
-            start = self._buffer.find(self._token, start + 1)  # content that only begins like it
-        self._searched = max(len(self._buffer) - len(self._token) + 1, 0)
-        return None
+            line = _AFTER_DELIMITER.match(data, after)
+            if line or self._may_become_delimiter(data, after):
+                return self._content_end(data, at, start), line
+            start = data.find(self._token, start + 1)  # content that only begins like it
+        return self._perhaps_begun(data, at), None
 
-    def _may_become_delimiter(self, after: int) -> bool:
-        return len(self._buffer) - after <= _MAX_PADDING and bool(
-            _PERHAPS_AFTER_DELIMITER.fullmatch(self._buffer, after)
-        )
+    def _perhaps_begun(self, data: bytes, at: int) -> int:
+        """Where at the end of `data` a delimiter may have begun; its end when none has."""
+        for perhaps in _DELIMITER_START.finditer(data, max(at, len(data) - len(self._starts[0]) + 1)):
+            rest = data[perhaps.start() :]
+            if any(start.startswith(rest) for start in self._starts):
+                return perhaps.start()
+        return len(data)
 
-    def _take_content(self, delimiter: _Delimiter | None) -> Iterator[Event]:
-        """Take from the buffer the content before `delimiter`, or before what may become one."""
-        end = self._content_end(delimiter.start) if delimiter else max(self._searched - 2, 0)
-        if self._state == "content" and end:
-            with memoryview(self._buffer) as view:
-                data = bytes(view[:end])
-            yield PartData(data)
-        if delimiter is None:
-            del self._buffer[:end]
-            self._searched -= end
-            return
-        if self._state == "content":
-            yield PartEnd()
-        del self._buffer[: delimiter.end]
-        self._begin(delimiter)
+    @staticmethod
+    def _may_become_delimiter(data: bytes, after: int) -> bool:
+        return len(data) - after <= _MAX_PADDING and bool(_PERHAPS_AFTER_DELIMITER.fullmatch(data, after))
 
-    def _content_end(self, delimiter: int) -> int:
+    def _content_end(self, data: bytes, at: int, delimiter: int) -> int:
         # The line end before a delimiter belongs to it (RFC 2046 5.1.1); a bare LF only where all are bare.
         line_end = b"\n" if self._bare else b"\r\n"
-        return delimiter - len(line_end) if self._buffer.endswith(line_end, 0, delimiter) else delimiter
+        return delimiter - len(line_end) if data.endswith(line_end, at, delimiter) else delimiter
 
-    def _begin(self, delimiter: _Delimiter) -> None:
-        self._searched = 0
-        if delimiter.closing:
+    def _begin(self, line: re.Match[bytes]) -> None:
+        if line.group() == b"--":
             self._state = "epilogue"
             return
         if self._parts == self._max_parts:
             raise PayloadTooLarge(f"the body has more than {self._max_parts} parts")
         self._parts += 1
-        self._bare = delimiter.bare
+        self._bare = not line.group(1)
         self._state = "headers"
 
-    def _take_headers(self) -> PartStart | None:
-        block = _NO_HEADERS.match(self._buffer) or _HEADERS.match(self._buffer, 0, self._max_header_bytes)
-        if block is None:
-            if len(self._buffer) >= self._max_header_bytes:
-                raise BadRequest(
-                    f"part {self._parts} has more than {self._max_header_bytes} bytes of headers"
-                )
-            return None
-        text = block.group(1).decode("utf-8", "replace") if block.re is _HEADERS else ""
-        end = block.end()
-        del self._buffer[:end]
+    def _header_block(self, data: bytes, at: int) -> re.Match[bytes] | None:
+        block = _NO_HEADERS.match(data, at) or _HEADERS.match(data, at, at + self._max_header_bytes)
+        if block is None and len(data) - at >= self._max_header_bytes:
+            raise BadRequest(f"part {self._parts} has more than {self._max_header_bytes} bytes of headers")
+        return block
+
+    def _started(self, block: re.Match[bytes]) -> PartStart:
         self._state = "content"
-        return PartStart(self._parsed(text))
+        return PartStart(self._parsed(block.group(1).decode("utf-8", "replace")) if block.lastindex else {})
 
     def _parsed(self, text: str) -> dict[str, str]:
         headers = {}

@@ -1,5 +1,7 @@
 """The body of a store request: streamed into spool files, never held in memory."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTETS, MediaType, parse_media_type
@@ -25,13 +27,50 @@ class Part:
     file: SpoolFile | None
     problem: str = ""
     """Why it was not kept."""
-    head: bytearray = field(default_factory=bytearray)
     sop_class: str = ""
     sop: str = ""
     """UIDs from the file meta information; empty when they cannot be read."""
     media: MediaType = field(default_factory=lambda: MediaType(""))
     location: str = ""
     """Content-Location: the address by which metadata names it."""
+
+
+class _Writer:
+    """Writes the bytes of a part; of a DICOM file it takes UIDs and the digest of the data set on the way."""
+
+    def __init__(self, part: Part, file: SpoolFile, *, is_instance: bool) -> None:
+        self._part = part
+        self._file = file
+        self._head: bytearray | None = bytearray() if is_instance else None
+        self._digest: hashlib._Hash | None = None
+
+    def write(self, data: memoryview) -> None:
+        if self._head is None:
+            self._append(data)
+        elif not self._head and len(data) >= _HEAD:
+            self._begin(data)
+        else:
+            self._head += data
+            if len(self._head) >= _HEAD:
+                self._begin(memoryview(self._head))
+
+    def end(self) -> None:
+        if self._head is not None:
+            self._begin(memoryview(self._head))
+        if self._digest:
+            self._file.digest = self._digest.hexdigest()
+        self._file.close()  # of thousands of parts, only one is open
+
+    def _begin(self, data: memoryview) -> None:
+        self._head = None
+        if meta := _identified(self._part, bytes(data[:_HEAD])):
+            self._digest = hashlib.sha256(data[meta.dataset_offset :])
+        self._file.write(data)
+
+    def _append(self, data: memoryview) -> None:
+        if self._digest:
+            self._digest.update(data)
+        self._file.write(data)
 
 
 class Receiver:
@@ -53,22 +92,21 @@ class Receiver:
         self._spool = spool
         self._limit = limit
         self._received = 0
+        self._writer: _Writer | None = None
         kind, self._reader = _reader(content_type)
         self.is_metadata = kind in _METADATA
         """The parts are metadata and bulk data, not DICOM files."""
         if self._reader is None:
             self._begin({"content-type": kind})
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, pieces: Sequence[bytes]) -> None:
         """Take the next bytes. Raises `BadRequest`, `PayloadTooLarge`, `StorageFull` or `StorageDown`."""
-        self._received += len(data)
-        if self._limit is not None and self._received > self._limit:
-            raise PayloadTooLarge(f"the body is longer than {self._limit} bytes")
-        if self._reader is None:
-            self._take(PartData(data))
-            return
-        for event in self._reader.feed(data):
-            self._take(event)
+        for data in pieces:
+            self._received += len(data)
+            if self._limit is not None and self._received > self._limit:
+                raise PayloadTooLarge(f"the body is longer than {self._limit} bytes")
+            for event in self._reader.feed(data) if self._reader else [PartData(memoryview(data))]:
+                self._take(event)
 
     def finish(self) -> list[Part]:
         """The body has ended: all its parts. Raises `BadRequest` when it is not whole or holds nothing."""
@@ -90,17 +128,12 @@ class Receiver:
         if isinstance(event, PartStart):
             self._begin(event.headers)
             return
-        part = self.parts[-1]
-        if part.file is None:
+        if self._writer is None:
             return
         if isinstance(event, PartData):
-            part.file.write(event.data)
-            if not self.is_metadata:
-                part.head += event.data[: _HEAD - len(part.head)]
+            self._writer.write(event.data)
         else:
-            part.file.close()  # of thousands of parts, only one is open
-            if not self.is_metadata:
-                _identify(part)
+            self._writer.end()
 
     def _begin(self, headers: dict[str, str]) -> None:
         number = len(self.parts) + 1
@@ -114,17 +147,20 @@ class Receiver:
         else:
             problem = ""
         file = None if problem else self._spool.new()
-        self.parts.append(Part(number, file, problem, media=media, location=location))
+        part = Part(number, file, problem, media=media, location=location)
+        self.parts.append(part)
+        self._writer = _Writer(part, file, is_instance=not self.is_metadata) if file else None
 
 
-def _identify(part: Part) -> None:
+def _identified(part: Part, start: bytes) -> FileMeta | None:
+    """The file meta information, of which the part keeps the UIDs; None when it cannot be read."""
     try:
-        meta: FileMeta = read_meta(bytes(part.head))
+        meta = read_meta(start)
         checked_uid(meta.sop_class, "MediaStorageSOPClassUID")
         part.sop_class, part.sop = meta.sop_class, checked_uid(meta.sop, "MediaStorageSOPInstanceUID")
     except InvalidInstance:
-        pass  # storing it will say what is wrong
-    part.head.clear()
+        return None  # storing it will say what is wrong
+    return meta
 
 
 def _reader(content_type: str | None) -> tuple[str, MultipartReader | None]:

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 Outcome = Accepted | Failure
 
-_AT_ONCE = 512 << 10
+_AT_ONCE = 1 << 20
 RESULT_OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML)]
 
 
@@ -138,7 +138,7 @@ def _refuse_early(request: Request, limit: int | None) -> None:
         raise PayloadTooLarge(f"the body is longer than {limit} bytes")
 
 
-async def _receive(request: Request, receiver: Receiver) -> bytes:
+async def _receive(request: Request, receiver: Receiver) -> list[bytes]:
     """Feed the body in pieces worth a change of thread; the rest is returned."""
     pending: list[bytes] = []
     size = 0
@@ -146,9 +146,9 @@ async def _receive(request: Request, receiver: Receiver) -> bytes:
         pending.append(chunk)
         size += len(chunk)
         if size >= _AT_ONCE:
-            await run_in_threadpool(receiver.feed, b"".join(pending))
+            await run_in_threadpool(receiver.feed, pending)
             pending, size = [], 0
-    return b"".join(pending)
+    return pending
 
 
 def origin(request: Request) -> Origin:

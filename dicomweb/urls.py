@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fastapi import Request
+from starlette.datastructures import URL
 
 from storage.instances import InstanceKey
 from storage.non_patient import CATEGORIES
@@ -24,15 +26,10 @@ class ServiceUrl:
         """The configured base; without one, the address that `request` to one of our resources went to."""
         if configured is not None:
             return cls(configured.rstrip("/"))
-        path = request.url.path
-        resource = _RESOURCE.search(path)
-        prefix = path[: resource.start()] if resource else path.rstrip("/")
-        url = request.url.replace(path=prefix, query="", fragment="")
-        server = request.scope.get("server")
-        if url.port is None and url.hostname in _LOOPBACK and server and server[1] not in {None, 80}:
-            # Some clients leave the port out of Host; on loopback no proxy stands before us that has its own.
-            url = url.replace(port=server[1])
-        return cls(str(url).rstrip("/?#"))
+        scope = request.scope
+        resource = _RESOURCE.search(scope["path"])
+        prefix = scope["path"][: resource.start()] if resource else scope["path"].rstrip("/")
+        return cls(_address(scope["scheme"], request.headers.get("host"), scope.get("server"), prefix))
 
     def study(self, study: str) -> str:
         """Retrieve URL of a study."""
@@ -49,3 +46,14 @@ class ServiceUrl:
     def non_patient(self, category: str, sop: str) -> str:
         """Retrieve URL of an instance that belongs to no patient."""
         return f"{self.base}/{category}/{sop}"
+
+
+@lru_cache(maxsize=256)
+def _address(scheme: str, host: str | None, server: tuple[str, int | None] | None, path: str) -> str:
+    """The address of a path here, as who asked for something by this Host sees it."""
+    headers = [] if host is None else [(b"host", host.encode("latin-1"))]
+    url = URL(scope={"scheme": scheme, "server": server, "path": path, "headers": headers})
+    if url.port is None and url.hostname in _LOOPBACK and server and server[1] not in {None, 80}:
+        # Some clients leave the port out of Host; on loopback no proxy stands before us that has its own.
+        url = url.replace(port=server[1])
+    return str(url).rstrip("/?#")

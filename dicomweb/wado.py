@@ -118,7 +118,7 @@ def object_bytes(archive: Archive, instance: StoredInstance, wanted: str | None)
         NotAcceptable: its pixel data cannot be decoded, or not be encoded so.
     """
     if wanted == instance.transfer_syntax:
-        return archive.stream(instance)
+        return archive.stream(instance, 0, instance.size)
     if wanted is not None and is_encoded(instance, wanted):
         return encoded_object(archive, instance, wanted)
     syntax = transfer_syntax(instance.transfer_syntax)

@@ -138,7 +138,7 @@ class Ingest:
         self, file: SpoolFile, header: Header, origin: Origin, delivery: str | None, version: int
     ) -> Accepted:
         # A sealed file can make both again: it stays until they are durable too (see `storage.journal`).
-        settled = not (file.digest and self._blobs.local)
+        settled = not (file.sealed and self._blobs.local)
         entry = self._entry(file, header, origin, delivery, version, named=settled, settled=settled)
         return self._finished(file, entry, self._committer.commit(entry))
 

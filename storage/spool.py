@@ -53,7 +53,8 @@ class SpoolFile:
         self.path = path
         self.size = 0
         self.digest = ""
-        """SHA-256 (hex) of the data set, once the file is sealed."""
+        """SHA-256 (hex) of the data set, once it is known."""
+        self.sealed = False
         self.data = b""
         """All bytes of a small file, once it is sealed; empty for others."""
         # While a file is there, so is the lock that says its folder is in use.
@@ -108,6 +109,7 @@ class SpoolFile:
             return
         mark = seal(self.size, self._digest.digest())
         self.digest = self._digest.hexdigest()
+        self.sealed = True
         if self._held is None:
             with disk_errors("spool"):
                 os.pwrite(self._fd, mark, self._seal_at)

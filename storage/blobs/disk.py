@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
@@ -112,14 +113,23 @@ class DiskBlobs:
             return self._path(name).open("rb")
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
-        with self.open(name) as file, _reading(name):
-            file.seek(offset)
-            return file.read(length)
+        with _reading(name), self._unbuffered(name) as file:
+            data = b""
+            # The system gives no more than 2 GB at once.
+            while (left := length - len(data)) and (
+                more := os.pread(file.fileno(), left, offset + len(data))
+            ):
+                data += more
+            return data
 
     def stream(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        file = self.open(name)
+        with _reading(name):
+            file = self._unbuffered(name)
         file.seek(offset)
         return Chunks(file, length, file.close, lambda: _reading(name))
+
+    def _unbuffered(self, name: str) -> FileIO:
+        return FileIO(self._path(name))
 
     def stat(self, name: str) -> BlobStat | None:
         path = self._path(name)

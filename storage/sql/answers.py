@@ -2,22 +2,21 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
-from storage.private import stored_tags
-from storage.search import ATTRIBUTES, LEVELS, SERIES_TAGS, Attribute, Level, Query, is_study_tag
-from storage.sql.packing import unpack
+from storage.search import ATTRIBUTES, LEVELS, Attribute, Level, Query
+from storage.sql.beyond import ALL, Element, from_headers, wants_beyond
+from storage.sql.found import Found
+from storage.sql.prepared import Binds, Prepared
 from storage.sql.rejections import hidden_by_series
 from storage.sql.stored import chunks
-from storage.sql.tables import headers, instances, series, series_classes, series_requests
+from storage.sql.tables import series, series_classes, series_requests
 
-Element = dict[str, Any]
-Rows = Sequence[Row[Any]]
-
-_ALL = "all"
 _RETRIEVE_URL = "00081190"
 _STEPS: dict[Level, tuple[str, str]] = {
     "study": ("studies", "0020000D"),
@@ -64,21 +63,22 @@ _WHEN_KNOWN = {"00080201", "00280008", "00280010", "00280011", "00280100"}
 """Answered where there is a value; an empty one would say something about an instance that has none."""
 ANSWERED = frozenset(_COLUMNS.values())
 """Columns of the statements that are answered from, by `<table>_<column>`."""
+_LISTS = frozenset({"00080061", "00080062", "00400275"})
 _ALWAYS = {"00080056", "0020000D"}
 
 
-def answers(connection: Connection, query: Query, rows: Rows) -> list[str]:
-    """The text of one DICOM JSON object for each row, its tags in order."""
+def answers(connection: Connection, query: Query, rows: Found, *, hides: bool) -> list[str]:
+    """The text of one DICOM JSON object for each row, its tags in order; `hides`: there may be rejections."""
     if not rows:
         return []
-    wanted = [attribute for attribute in ATTRIBUTES if _is_wanted(attribute, query)]
+    wanted = _wanted(query.level, query.study is None, query.series is None, query.include, query.required)
     tags = {attribute.tag for attribute in wanted}
-    values = _Values(connection, rows, tags, rejected=query.rejected)
+    values = _Values(connection, rows, tags, hides=hides)
     members = {a.tag: _members(a, values.of(a)) for a in wanted if "." not in a.tag}
     if query.retrieve_base is not None:
         members[_RETRIEVE_URL] = _retrieve_urls(query.retrieve_base, query.level, values)
-    if _wants_beyond(query, tags):
-        beyond = _beyond(connection, query, rows, tags)
+    if wants_beyond(query, tags):
+        beyond = from_headers(connection, query, rows, tags)
         return [
             _merged({tag: texts[at] for tag, texts in members.items()}, beyond[at]) for at in range(len(rows))
         ]
@@ -89,21 +89,20 @@ def answers(connection: Connection, query: Query, rows: Rows) -> list[str]:
 def _members(attribute: Attribute, values: Sequence[Any]) -> list[str]:
     """The member of each row's JSON object, '' where it has none. Equal values are written once."""
     tag, vr = attribute.tag, attribute.vr
+    if tag in _LISTS:
+        return [_member(tag, element(vr, value)) for value in values]
     start = f'"{tag}":{{"vr":"{vr}"'
     empty = "" if tag in _WHEN_KNOWN else start + "}"
     written: dict[Any, str] = {None: empty, "": empty}
+    for value in set(values) - written.keys():
+        written[value] = f'{start},"Value":[{_encoded(vr, value)}]}}'
+    return [written[value] for value in values]
 
-    def write(value: Any) -> str:
-        if isinstance(value, list):
-            return _member(tag, element(vr, value))
-        text = start + f',"Value":[{_ENCODER.encode(_name(value) if vr == "PN" else value)}]}}'
-        return written.setdefault(value, text)
 
-    # One look for each; a list cannot be looked up.
-    known = written.get
-    if values and isinstance(values[0], list):
-        return [write(value) for value in values]
-    return [text if (text := known(value)) is not None else write(value) for value in values]
+def _encoded(vr: str, value: Any) -> str:
+    if vr == "PN":
+        return _ENCODER.encode(_name(value))
+    return encode_basestring(value) if isinstance(value, str) else str(value)
 
 
 def _member(tag: str, value: Element) -> str:
@@ -126,31 +125,31 @@ def _merged(members: Mapping[str, str], more: Mapping[str, Element]) -> str:
     return "{" + ",".join(texts[tag] for tag in sorted(texts)) + "}"
 
 
-def _is_wanted(attribute: Attribute, query: Query) -> bool:
-    tag, level = attribute.tag, attribute.level
-    if tag in _ALWAYS or (tag == "0020000E" and query.level == "instance"):
-        return True
-    if level not in _levels(query):
-        return _is_above(level, query.level) and tag in query.include
-    return (
-        tag in query.include
-        or (query.required and (attribute.answered or tag in _WHEN_KNOWN))
-        or (_ALL in query.include and level == query.level)
-    )
-
-
-def _is_above(level: Level, asked: Level) -> bool:
-    return LEVELS.index(level) < LEVELS.index(asked)
-
-
-def _levels(query: Query) -> set[Level]:
-    """The query's own, and those above that its path does not fix (PS3.18 10.6.3.3)."""
-    levels: set[Level] = {query.level}
-    if query.study is None:
+@lru_cache(maxsize=256)
+def _wanted(
+    level: Level, any_study: bool, any_series: bool, include: tuple[str, ...], required: bool
+) -> tuple[Attribute, ...]:
+    """The attributes that an answer has from the index."""
+    # Its own, and those above that its path does not fix (PS3.18 10.6.3.3).
+    levels: set[Level] = {level}
+    if any_study:
         levels.add("study")
-    if query.series is None and query.level == "instance":
+    if any_series and level == "instance":
         levels.add("series")
-    return levels
+
+    def is_wanted(attribute: Attribute) -> bool:
+        tag = attribute.tag
+        if tag in _ALWAYS or (tag == "0020000E" and level == "instance"):
+            return True
+        if attribute.level not in levels:
+            return LEVELS.index(attribute.level) < LEVELS.index(level) and tag in include
+        return (
+            tag in include
+            or (required and (attribute.answered or tag in _WHEN_KNOWN))
+            or (ALL in include and attribute.level == level)
+        )
+
+    return tuple(filter(is_wanted, ATTRIBUTES))
 
 
 def element(vr: str, value: Any) -> Element:
@@ -169,14 +168,14 @@ def _name(value: str) -> dict[str, str]:
 class _Values:
     """The columns of the rows, and what is counted and listed for all of them at once."""
 
-    def __init__(self, connection: Connection, rows: Rows, tags: Collection[str], *, rejected: bool) -> None:
+    def __init__(self, connection: Connection, rows: Found, tags: Collection[str], *, hides: bool) -> None:
         self.rows = len(rows)
-        self._columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
+        self.column = rows.column
         self._computed: dict[str, list[Any]] = {"00080056": ["ONLINE"] * len(rows)}
         studies_of = self.column("studies_id")
         ids = sorted(set(studies_of))
         counted = {"00080061", "00201206", "00201208"} & set(tags)
-        hidden = hidden_by_series(connection, ids) if not rejected and (counted or _IN_SERIES in tags) else {}
+        hidden = hidden_by_series(connection, ids) if hides and (counted or _IN_SERIES in tags) else {}
         if _IN_SERIES in tags:
             here = zip(studies_of, self.column("series_id"), self.column(_COLUMNS[_IN_SERIES]), strict=True)
             self._computed[_IN_SERIES] = [
@@ -193,10 +192,6 @@ class _Values:
             requests = _requests(connection, sorted(set(self.column("series_id"))))
             self._computed["00400275"] = [requests[series_id] for series_id in self.column("series_id")]
 
-    def column(self, name: str) -> Sequence[Any]:
-        """The values of a column of the statement."""
-        return self._columns[name]
-
     def of(self, attribute: Attribute) -> Sequence[Any]:
         """The values of an attribute."""
         if attribute.tag in self._computed:
@@ -205,24 +200,27 @@ class _Values:
         return [value or None for value in values] if attribute.tag == "00280008" else values
 
 
-def _distinct(rows: Rows, name: str) -> list[int]:
-    return sorted({getattr(row, name) for row in rows})
+def _by_modality(_dialect: str, rows: list[Binds]) -> Select[Any]:
+    here = series.c.study_id.in_([row["study_id"] for row in rows])
+    return select(*_GROUPED, *_SUMS).where(here).group_by(*_GROUPED).order_by(*_GROUPED)
+
+
+_GROUPED = (series.c.study_id, series.c.modality)
+_SUMS = (func.count(), func.sum(series.c.instances))
+# Counts are given as the driver has them, as any number.
+_BY_MODALITY = Prepared((series.c.study_id,), (*_GROUPED, series.c.id, series.c.instances), _by_modality)
 
 
 def _summaries(
     connection: Connection, ids: list[int], hidden: Mapping[int, Mapping[int, int]]
 ) -> dict[int, tuple[list[str], int, int]]:
     """Modalities, number of series and number of instances of each study, but for what is `hidden`."""
-    columns = (series.c.study_id, series.c.modality, func.count(), func.sum(series.c.instances))
     found: dict[int, tuple[list[str], int, int]] = defaultdict(lambda: ([], 0, 0))
-    for some in chunks(ids):
-        grouped = (
-            select(*columns).where(series.c.study_id.in_(some)).group_by(*columns[:2]).order_by(*columns[:2])
-        )
-        for study_id, modality, of_series, of_instances in connection.execute(grouped):
-            modalities, all_series, all_instances = found[study_id]
-            more = [modality] if modality else []
-            found[study_id] = (modalities + more, all_series + of_series, all_instances + int(of_instances))
+    grouped = _BY_MODALITY.ask(connection, [(study_id,) for study_id in ids])
+    for study_id, modality, of_series, of_instances in grouped:
+        modalities, all_series, all_instances = found[study_id]
+        more = [modality] if modality else []
+        found[study_id] = (modalities + more, all_series + of_series, all_instances + int(of_instances))
     for study_id, of_study in hidden.items():
         found[study_id] = _summary_without(connection, study_id, of_study)
     return found
@@ -259,90 +257,3 @@ def _requests(connection: Connection, ids: list[int]) -> dict[int, list[Element]
             item = {"00400009": element("SH", row.step_id), "00401001": element("SH", row.procedure_id)}
             found[row.series_id].append(item)
     return found
-
-
-def _further(query: Query, known: set[str]) -> set[str]:
-    literally = (tag for tag in query.include if tag != _ALL and tag not in query.creators)
-    return {tag.split(".")[0] for tag in literally} - known
-
-
-def _wants_beyond(query: Query, known: set[str]) -> bool:
-    return bool(_further(query, known) or query.creators) or _ALL in query.include
-
-
-def _beyond(connection: Connection, query: Query, rows: Rows, known: set[str]) -> list[dict[str, Element]]:
-    """What was asked for and is no column: from the header of an instance of the study or series."""
-    tags = _further(query, known)
-    everything = _ALL in query.include
-    return [
-        _chosen(header, query.level, tags | stored_tags(header, query.creators), everything=everything)
-        for header in headers_of(connection, query.level, rows)
-    ]
-
-
-def headers_of(connection: Connection, level: Level, rows: Rows) -> Iterator[dict[str, Element]]:
-    """The header of each instance, or of the first of each study or series, in the DICOM JSON Model."""
-    ids = _instances_of(connection, level, rows)
-    packed = _packed_headers(connection, ids)
-    return (json.loads(unpack(packed[i])) if i in packed else {} for i in ids)
-
-
-def _instances_of(connection: Connection, level: Level, rows: Rows) -> list[int]:
-    if level == "instance":
-        return [row.instances_id for row in rows]
-    if level == "series":
-        first = _first_instances(connection, _distinct(rows, "series_id"))
-        return [first.get(row.series_id, 0) for row in rows]
-    query = select(series.c.study_id, func.min(series.c.id)).group_by(series.c.study_id)
-    in_study: dict[int, int] = {}
-    for some in chunks(_distinct(rows, "studies_id")):
-        in_study |= dict(_pairs(connection, query.where(series.c.study_id.in_(some))))
-    first = _first_instances(connection, sorted(in_study.values()))
-    return [first.get(in_study.get(row.studies_id, 0), 0) for row in rows]
-
-
-def _first_instances(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
-    of_series = select(instances.c.id).where(instances.c.series_id == series.c.id)
-    first = of_series.order_by(instances.c.number, instances.c.id).limit(1).scalar_subquery()
-    found: dict[int, int] = {}
-    for some in chunks(ids):
-        found |= dict(_pairs(connection, select(series.c.id, first).where(series.c.id.in_(some))))
-    return found
-
-
-def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, Any]]:
-    return ((row[0], row[1]) for row in connection.execute(query))
-
-
-def _packed_headers(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
-    """Those that are still there: in PostgreSQL a study may be deleted between two statements."""
-    found: dict[int, bytes] = {}
-    for some in chunks(ids):
-        query = select(headers.c.instance_id, headers.c.json).where(headers.c.instance_id.in_(some))
-        found |= dict(_pairs(connection, query))
-    return found
-
-
-def _chosen(
-    attributes: Mapping[str, Element], level: Level, tags: set[str], *, everything: bool
-) -> dict[str, Element]:
-    return {
-        tag: _without_bulk(value)
-        for tag, value in attributes.items()
-        if (tag in tags or (everything and _belongs(tag, level))) and "BulkDataURI" not in value
-    }
-
-
-def _belongs(tag: str, level: Level) -> bool:
-    return level == "instance" or is_study_tag(tag) or (level == "series" and tag in SERIES_TAGS)
-
-
-def _without_bulk(value: Element) -> Element:
-    """An element without the big values in its items: they have no place in an answer."""
-    if value.get("vr") != "SQ":
-        return value
-    items = [
-        {tag: _without_bulk(inner) for tag, inner in item.items() if "BulkDataURI" not in inner}
-        for item in value.get("Value", [])
-    ]
-    return value | {"Value": items} if items else value

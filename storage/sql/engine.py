@@ -4,6 +4,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,6 +16,10 @@ from storage.errors import InvalidQuery, StorageDown, StorageFull
 from storage.spool import disk_errors, flush_bytes
 
 _BUSY_MS = 30_000
+_KEPT = 4
+"""Connections that wait for the next reader; their pool has 30."""
+_TRUSTED = 1.0
+"""Seconds for which a connection is used again without asking whether its server is still there."""
 _POSTGRES = {
     # A prepared LIKE flips to its generic plan after a few costly patterns: 500 ms instead of 0.2 ms.
     "prepare_threshold": None,
@@ -45,6 +50,7 @@ def connect(url: str) -> Engine:
 
 def _postgres(url: str) -> Engine:
     parsed = make_url(url).set(drivername="postgresql+psycopg")
+    readers = _Readers()
     engine = create_engine(
         parsed,
         pool_size=10,
@@ -54,7 +60,9 @@ def _postgres(url: str) -> Engine:
         pool_pre_ping=True,
         connect_args=_POSTGRES,
         isolation_level="READ COMMITTED",
+        execution_options={"readers": readers},
     )
+    event.listen(engine, "engine_disposed", readers.close)
 
     @event.listens_for(engine, "connect")
     def durable(connection: Any, _: Any) -> None:
@@ -80,6 +88,7 @@ _BEGIN = {
 
 
 def _sqlite(url: str, path: Path) -> Engine:
+    readers = _Readers()
     engine = create_engine(
         url,
         pool_size=10,
@@ -87,8 +96,12 @@ def _sqlite(url: str, path: Path) -> Engine:
         # The connection used last has the pages of the last instance in its cache.
         pool_use_lifo=True,
         connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False, "isolation_level": None},
-        execution_options={"write_lock": _FileLock(path.with_name(path.name + "-lock"))},
+        execution_options={
+            "write_lock": _FileLock(path.with_name(path.name + "-lock")),
+            "readers": readers,
+        },
     )
+    event.listen(engine, "engine_disposed", readers.close)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: Any) -> None:
@@ -193,11 +206,65 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         InvalidQuery: a value that is asked for is none that the database could have.
     """
-    with database_errors(), _value_errors(), engine.connect() as connection:
+    readers: _Readers = engine.get_execution_options()["readers"]
+    with database_errors(), _value_errors():
+        connection = readers.take(engine)
+        try:
+            yield connection
+            if connection.in_transaction():
+                connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        readers.give_back(connection)
+
+
+class _Readers:
+    """Connections that stay open from one reader to the next.
+
+    To take one from the pool and give it back costs more than most of what is asked.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[tuple[float, Connection]] = []
+
+    def take(self, engine: Engine) -> Connection:
+        while self._idle:
+            since, connection = self._idle.pop()
+            if time.monotonic() - since < _TRUSTED or _answers(connection):
+                return connection
+            end(connection)
+        connection = engine.connect()
         if connection.dialect.name == "postgresql":
             # Each question is one statement; BEGIN and ROLLBACK around it would be two more round trips.
             connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield connection
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        if len(self._idle) < _KEPT:
+            self._idle.append((time.monotonic(), connection))
+        else:
+            connection.close()
+
+    def close(self, _engine: Engine) -> None:
+        while self._idle:
+            end(self._idle.pop()[1])
+
+
+def _answers(connection: Connection) -> bool:
+    """Its server has not closed it since."""
+    try:
+        connection.exec_driver_sql("SELECT 1").close()
+        connection.rollback()
+    except exc.DBAPIError:
+        return False
+    return True
+
+
+def end(connection: Connection) -> None:
+    """Close it for good: its pool may be one that is used no more."""
+    connection.invalidate()
+    connection.close()
 
 
 @contextmanager

@@ -28,15 +28,10 @@ def condition(dialect: str, match: Match, *, fuzzy: bool) -> Condition | None:
     Raises:
         InvalidQuery: it is not an attribute that is matched, or not in this way.
     """
-    attribute = BY_TAG.get(match.tag)
-    if attribute is None or not attribute.matched:
-        raise InvalidQuery(
-            f"{attribute.keyword if attribute else match.tag} is not an attribute to search by"
-        )
+    check(match)
     if is_everything(match.value):
         return None
-    _check(attribute.keyword, match.value)
-    if fuzzy and attribute.vr == "PN":
+    if fuzzy and BY_TAG[match.tag].vr == "PN":
         return _fuzzy_name(dialect, match)
     return _matched(dialect, match.tag, match.value)
 
@@ -49,8 +44,14 @@ def _fuzzy_name(dialect: str, match: Match) -> Condition:
     return literally if by_words is None else or_(literally, by_words)
 
 
-def _check(keyword: str, value: Value) -> None:
-    texts = _texts(value)
+def check(match: Match) -> None:
+    """Raise `InvalidQuery` when this is no attribute that is matched, or no value that one could have."""
+    attribute = BY_TAG.get(match.tag)
+    if attribute is None or not attribute.matched:
+        raise InvalidQuery(
+            f"{attribute.keyword if attribute else match.tag} is not an attribute to search by"
+        )
+    keyword, texts = attribute.keyword, _texts(match.value)
     if any(len(text) > _LONGEST or _NEVER_STORED.search(text) for text in texts):
         raise InvalidQuery(f"no {keyword} is that long, or has such characters")
     if len(texts) > _MOST:

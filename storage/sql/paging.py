@@ -13,9 +13,10 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, and_, func, literal, literal_column, or_, tuple_
+from sqlalchemy import BigInteger, and_, func, literal, literal_column, or_, tuple_
 
 from storage.search import Level, Query
+from storage.sql.found import Found
 from storage.sql.patterns import Column, Condition
 from storage.sql.tables import instances, series, studies
 
@@ -47,11 +48,11 @@ _NAMES: dict[Level, list[str]] = {
 }
 
 
-def key_of(level: Level, row: Row[Any]) -> Key:
-    """The key of a row of a search's statement."""
-    below = [(getattr(row, f"{name}_number"), getattr(row, f"{name}_id")) for name in _NAMES[level]]
+def key_of(level: Level, rows: Found, row: int) -> Key:
+    """The key of one of the rows of a search's statement."""
+    below = [(rows.value(row, f"{name}_number"), rows.value(row, f"{name}_id")) for name in _NAMES[level]]
     numbered = (part for number, key in below for part in (_NO_NUMBER if number is None else number, key))
-    return (row.studies_study_date, row.studies_id, *numbered)
+    return (rows.value(row, "studies_study_date"), rows.value(row, "studies_id"), *numbered)
 
 
 def behind(columns: Sequence[Column], key: Key) -> Condition:

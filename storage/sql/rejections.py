@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, true
 from storage.instances import StoredInstance
 from storage.rejection import KEY_OBJECT_SELECTION, Rejection, references_of, title_of
 from storage.sql.patterns import Condition
+from storage.sql.prepared import run
 from storage.sql.rows import Entry
 from storage.sql.stored import IS_SHOWN
 from storage.sql.tables import instances, rejections, series, studies
@@ -57,7 +58,7 @@ def forget(connection: Connection, notes: Sequence[str]) -> None:
 
 def are_there(connection: Connection) -> bool:
     """Some note is in force; where none is, nobody pays for it."""
-    return connection.exec_driver_sql("SELECT 1 FROM rejections LIMIT 1").first() is not None
+    return bool(run(connection, "SELECT 1 FROM rejections LIMIT 1", answers=True))
 
 
 def hidden(connection: Connection, sops: Sequence[str]) -> set[str]:
@@ -72,8 +73,6 @@ def hidden(connection: Connection, sops: Sequence[str]) -> set[str]:
 def hidden_by_series(connection: Connection, ids: Sequence[int]) -> dict[int, dict[int, int]]:
     """How many stored instances are rejected, by study and series; `ids` are of studies."""
     found: dict[int, dict[int, int]] = defaultdict(dict)
-    if not are_there(connection):
-        return found
     rejected = instances.c.sop_uid.in_(select(rejections.c.sop_uid))
     counted: Any = select(series.c.study_id, series.c.id, func.count()).select_from(series.join(instances))
     for at in range(0, len(ids), _AT_ONCE):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, false, literal_column, select
+from sqlalchemy import Connection, Select, and_, false, literal_column, select
 
 from storage.key_matching import Keys
 from storage.search import (
@@ -20,11 +20,14 @@ from storage.search import (
     Query,
     Range,
 )
-from storage.sql.answers import ANSWERED, answers, headers_of
+from storage.sql.answers import ANSWERED, answers
+from storage.sql.beyond import headers_of
+from storage.sql.found import Found
 from storage.sql.matching import condition, is_everything
 from storage.sql.narrowing import narrowed
 from storage.sql.paging import KEYS, Anchors, Key, behind, key_of
 from storage.sql.patterns import Column, Condition
+from storage.sql.plans import Plans
 from storage.sql.rejections import SHOWN, are_there
 from storage.sql.tables import instances, series, studies, study_modality
 from storage.zones import in_zone
@@ -78,39 +81,52 @@ def run(connection: Connection, query: Query, anchors: Anchors) -> Page:
         InvalidQuery: see `condition`.
     """
     limit = min(DEFAULT_LIMIT[query.level] if query.limit is None else max(query.limit, 0), MAX_LIMIT)
-    statement, columns = _selected(connection, query)
+    hides = not query.rejected and are_there(connection)
     if query.keys:
-        found, more = _matching_headers(connection, query, statement, limit)
-        return Page(tuple(answers(connection, query, found)), more=more)
-    offset = max(query.offset, 0)
-    if offset:
-        start = _start(connection, query, anchors, statement, columns)
-        if start is None:
-            return Page((), more=False)
-        statement = statement.where(behind(columns, start))
-    rows = connection.execute(statement.limit(limit + 1)).all()
+        found, more = _matching_headers(connection, query, _selected(connection, query, hides)[0], limit)
+        return Page(tuple(answers(connection, query, found, hides=hides)), more=more)
+    rows = _rows(connection, query, anchors, limit, hides=hides)
     more = len(rows) > limit
     if more and limit:
-        anchors.note(query, offset + limit, key_of(query.level, rows[limit - 1]))
-    return Page(tuple(answers(connection, query, rows[:limit])), more=more)
+        anchors.note(query, max(query.offset, 0) + limit, key_of(query.level, rows, limit - 1))
+    return Page(tuple(answers(connection, query, rows.some(0, limit), hides=hides)), more=more)
+
+
+def _rows(connection: Connection, query: Query, anchors: Anchors, limit: int, *, hides: bool) -> Found:
+    """The rows of the page, and one more where there is one."""
+    planned = _PLANS.rows(connection, query, limit + 1, hides=hides)
+    if planned is not None:
+        return planned
+    statement, columns = _selected(connection, query, hides)
+    if query.offset > 0:
+        start = _start(connection, query, anchors, statement, columns)
+        if start is None:
+            return Found((), ())
+        statement = statement.where(behind(columns, start))
+    return _found(connection, statement.limit(limit + 1))
+
+
+def _found(connection: Connection, statement: Select[Any]) -> Found:
+    result = connection.execute(statement)
+    return Found(list(result.keys()), result.all())
 
 
 def _matching_headers(
     connection: Connection, query: Query, statement: Select[Any], limit: int
-) -> tuple[list[Row[Any]], bool]:
+) -> tuple[Found, bool]:
     """The rows whose header has what is asked, and whether there may be more."""
     keys = Keys(query.keys, moments=tuple(TIME_OF.items()), fuzzy=query.fuzzy)
     wanted = max(query.offset, 0) + limit
-    candidates = connection.execute(statement.limit(MOST_HEADERS + 1)).all()
-    found: list[Row[Any]] = []
+    candidates = _found(connection, statement.limit(MOST_HEADERS + 1))
+    found = candidates.some(0, 0)
     for start in range(0, min(len(candidates), MOST_HEADERS), _HEADERS_AT_ONCE):
-        some = candidates[start : min(start + _HEADERS_AT_ONCE, MOST_HEADERS)]
+        some = candidates.some(start, min(start + _HEADERS_AT_ONCE, MOST_HEADERS))
         read = headers_of(connection, query.level, some)
         zoned = (header if query.zone is None else in_zone(header, query.zone) for header in read)
-        found += [row for row, header in zip(some, zoned, strict=True) if keys.match(header)]
+        found += some.chosen(map(keys.match, zoned))
         if len(found) > wanted:
-            return found[wanted - limit : wanted], True
-    return found[wanted - limit :], len(candidates) > MOST_HEADERS
+            return found.some(wanted - limit, wanted), True
+    return found.some(wanted - limit, len(found)), len(candidates) > MOST_HEADERS
 
 
 def _start(
@@ -131,11 +147,11 @@ def _start(
     return tuple(last)
 
 
-def _selected(connection: Connection, query: Query) -> tuple[Select[Any], list[Column]]:
-    """The statement, and the columns it is ordered by."""
+def _selected(connection: Connection, query: Query, hides: bool) -> tuple[Select[Any], list[Column]]:
+    """The statement, and the columns it is ordered by; `hides`: without what is rejected."""
     here, below = _conditions(connection.dialect.name, query)
     here += narrowed(connection, query)
-    if not query.rejected and are_there(connection):
+    if hides:
         here.append(SHOWN[query.level])
     by_key = query.series is not None or any(_is_key_below(match) for match in query.matches)
     if below:
@@ -237,3 +253,6 @@ def _dates(match: Match) -> list[Condition]:
             return [column.in_(values)]
         case _:
             return []
+
+
+_PLANS = Plans(_selected)

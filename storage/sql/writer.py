@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection, Engine, event, exc
 
-from storage.sql.engine import LOCK_SHARED, database_errors, write_lock
+from storage.sql.engine import LOCK_SHARED, database_errors, end, write_lock
 from storage.sql.prepared import run, together
 
 
@@ -37,7 +37,7 @@ class Writer:
     def _close(self, _engine: Engine) -> None:
         for idle in self._idle.values():
             while idle:
-                _end(idle.pop())
+                end(idle.pop())
 
     def _begun(self, settled: bool) -> Connection:
         while self._idle[settled]:
@@ -57,12 +57,6 @@ def _begin(connection: Connection) -> Connection:
             with together(connection):  # with BEGIN
                 run(connection, LOCK_SHARED)
     except BaseException:
-        _end(connection)
+        end(connection)
         raise
     return connection
-
-
-def _end(connection: Connection) -> None:
-    """Close it for good: its pool may be one that is used no more."""
-    connection.invalidate()
-    connection.close()

@@ -35,10 +35,10 @@ def test_a_long_body_is_received_in_little_memory(spool):
     receiver = Receiver(spool, MULTIPART, None)
     piece = bytes(1 << 20)
     tracemalloc.start()
-    receiver.feed(b"--b0undary\r\n\r\n")
+    receiver.feed([b"--b0undary\r\n\r\n"])
     for _ in range(64):
-        receiver.feed(piece)
-    receiver.feed(b"\r\n--b0undary--")
+        receiver.feed([piece])
+    receiver.feed([b"\r\n--b0undary--"])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     (part,) = receiver.finish()
@@ -71,7 +71,7 @@ def test_a_client_that_goes_away_leaves_nothing(web, spool):
     address = urlsplit(str(web.base_url))
     with socket.create_connection((address.hostname, address.port)) as client:
         head = "POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n"
-        start = b"--b0undary\r\n\r\n" + part10() + b"\r\n--b0undary\r\n\r\n" + bytes(1_000_000)
+        start = b"--b0undary\r\n\r\n" + part10() + b"\r\n--b0undary\r\n\r\n" + bytes(2_000_000)
         client.sendall(f"{head}Content-Type: {MULTIPART}\r\n\r\n".encode() + start)
         wait_until(lambda: len(list(spool.folder.iterdir())) > 1)
     wait_until(lambda: [path.name for path in spool.folder.iterdir()] == [".lock"])

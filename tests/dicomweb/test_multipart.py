@@ -128,7 +128,7 @@ def test_content_is_handed_on_as_it_arrives():
     list(reader.feed(b"--b1\r\n\r\n"))
     for _ in range(50):
         assert sum(len(event.data) for event in reader.feed(bytes(100_000))) >= 99_990
-        assert len(reader._buffer) < 20
+        assert len(reader._kept) < 20
 
 
 def test_a_boundary_may_hold_characters_of_regular_expressions():
