@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import streamed
@@ -14,10 +14,10 @@ from dicomweb.documented import (
     INSTANCE,
     SERIES,
     STUDY,
+    Accepting,
     Responses,
     Series,
     Study,
-    accepted,
     found,
     get,
     problems,
@@ -38,7 +38,6 @@ from storage.transfer_syntax import transfer_syntax
 _INSTANCE_DEPTH = 3
 _PIXEL_DATA = "7FE00010"
 _VALUE = [Offer(OCTETS, multipart=True)]
-_Accepted = Annotated[Accept, Depends(accepted)]
 _RESPONSES: Responses = {
     200: found(
         "The values as parts, each with the BulkDataURI of the metadata as its Content-Location",
@@ -83,15 +82,15 @@ def _add(
         return streamed(request, body, multipart_type(first.media, boundary), PRIVATE | validators.headers)
 
     @get(router, f"{STUDY}/{name}", f"All {name} of a study", _RESPONSES)
-    def of_study(request: Request, study: Study, accept: _Accepted) -> Response:
+    def of_study(request: Request, study: Study, accept: Accepting) -> Response:
         return answer(request, accept, study)
 
     @get(router, f"{SERIES}/{name}", f"All {name} of a series", _RESPONSES)
-    def of_series(request: Request, study: Study, series: Series, accept: _Accepted) -> Response:
+    def of_series(request: Request, study: Study, series: Series, accept: Accepting) -> Response:
         return answer(request, accept, study, series)
 
     @get(router, f"{INSTANCE}/{name}", f"All {name} of an instance", _RESPONSES)
-    def of_instance(request: Request, key: InstanceKeyParameter, accept: _Accepted) -> Response:
+    def of_instance(request: Request, key: InstanceKeyParameter, accept: Accepting) -> Response:
         return answer(request, accept, key.study, key.series, key.sop)
 
 

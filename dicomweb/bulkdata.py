@@ -4,23 +4,23 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import content, content_range, streamed, wanted_range
 from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.documented import (
     INSTANCE,
+    Accepting,
     Key,
     Responses,
-    accepted,
     found,
     get,
     problems,
 )
 from dicomweb.encoded import EncodedFrames
 from dicomweb.frames import frames_answer
-from dicomweb.media_types import OCTETS, Accept, Offer
+from dicomweb.media_types import OCTETS, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.problems import NotFound
 from storage.archive import Archive
@@ -30,7 +30,6 @@ from storage.transfer_syntax import transfer_syntax
 
 _PIXEL_DATA = "7FE00010"
 _OFFERS = [Offer(OCTETS), Offer(OCTETS, multipart=True)]
-_Accepted = Annotated[Accept, Depends(accepted)]
 _Path = Annotated[str, Path(description="Tag, or tag/item/tag… into sequences, items from 0", max_length=400)]
 _RESPONSES: Responses = {
     200: found(
@@ -46,7 +45,7 @@ def add_bulkdata(router: APIRouter, archive: Archive, encoded: EncodedFrames) ->
     """The big values of an instance."""
 
     @get(router, f"{INSTANCE}/bulkdata/{{path:path}}", "Retrieve a big value", _RESPONSES)
-    def retrieve_bulkdata(request: Request, key: Key, path: _Path, accept: _Accepted) -> Response:
+    def retrieve_bulkdata(request: Request, key: Key, path: _Path, accept: Accepting) -> Response:
         instance = archive.instances(key.study, key.series, key.sop)[0]
         path = path.upper()
         if path not in archive.layout(instance).bulk:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from dicomweb.documented import Responses, accepted, found, get, problems
-from dicomweb.media_types import JSON, Accept, Offer
+from dicomweb.documented import Accepting, Responses, found, get, problems
+from dicomweb.media_types import JSON, Offer
 from dicomweb.urls import ServiceUrl
 
 WADL = "application/vnd.sun.wadl+xml"
@@ -19,7 +19,6 @@ _RESPONSES: Responses = {
     200: found("The resources, their methods, parameters and representations", WADL, JSON),
     **problems(400, 406),
 }
-_Accepted = Annotated[Accept, Depends(accepted)]
 
 Element = dict[str, Any]
 """A WADL element: attributes are text, children lists by their name."""
@@ -28,7 +27,7 @@ Element = dict[str, Any]
 def add_capabilities(router: APIRouter, base_url: str | None) -> None:
     """The capabilities of the service, at its base."""
 
-    def capabilities(request: Request, accept: _Accepted) -> Response:
+    def capabilities(request: Request, accept: Accepting) -> Response:
         media = accept.choose(_OFFERS).media
         base = ServiceUrl.of(request, base_url).base
         root = request.url.path.removeprefix(request.scope.get("root_path", "")).rstrip("/")

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from dicomweb.documented import Responses, accepted, found, problems
-from dicomweb.media_types import JSON, Accept, Offer
+from dicomweb.documented import Accepting, Responses, found, problems
+from dicomweb.media_types import JSON, Offer
 from dicomweb.problems import problem
 from storage.archive import Archive
 from storage.events import Event
@@ -47,7 +47,7 @@ def add_change_feed(router: APIRouter, archive: Archive) -> None:
     @router.get("/changefeed", summary="What happened since", responses=_RESPONSES, response_class=Response)
     def changes(
         request: Request,
-        accept: Annotated[Accept, Depends(accepted)],
+        accept: Accepting,
         since: _Since = None,
         limit: _Limit = _DEFAULT_LIMIT,
         last: _LastEventId = None,

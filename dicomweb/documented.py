@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import Response
 
+from dicomweb.charsets import check_charsets
 from dicomweb.media_types import PROBLEM, Accept
 from storage.instances import InstanceKey
 
@@ -53,12 +54,26 @@ _MEANINGS = {
 }
 
 
+def charsets(
+    charset: Annotated[
+        str | None, Query(description="Character sets, in place of Accept-Charset; UTF-8 must be among them")
+    ] = None,
+    header: Annotated[str | None, Header(alias="Accept-Charset", include_in_schema=False)] = None,
+) -> None:
+    """Refuse what takes no text in UTF-8."""
+    check_charsets(charset, header)
+
+
 def accepted(
+    _: Annotated[None, Depends(charsets)],
     accept: Annotated[str | None, Query(description="Media types, in place of the Accept header")] = None,
-    accept_header: Annotated[str | None, Header(alias="Accept", include_in_schema=False)] = None,
+    header: Annotated[str | None, Header(alias="Accept", include_in_schema=False)] = None,
 ) -> Accept:
     """What the client takes."""
-    return Accept(accept_header, accept)
+    return Accept(header, accept)
+
+
+Accepting = Annotated[Accept, Depends(accepted)]
 
 
 def problems(*statuses: int) -> Responses:

@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from itertools import chain
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import streamed
@@ -15,9 +14,9 @@ from dicomweb.conditional import PRIVATE, Validators
 from dicomweb.decoded import decoded_frame
 from dicomweb.documented import (
     INSTANCE,
+    Accepting,
     Key,
     Responses,
-    accepted,
     found,
     get,
     problems,
@@ -35,7 +34,6 @@ from storage.transfer_syntax import transfer_syntax
 
 _NUMBERS = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
 PIXEL_TAGS = ("7FE00010", "7FE00008", "7FE00009")
-_Accepted = Annotated[Accept, Depends(accepted)]
 _RESPONSES: Responses = {
     200: found(
         "The frames in the order asked for; one alone may come as a single part",
@@ -58,7 +56,7 @@ def add_frames(router: APIRouter, archive: Archive, encoded: EncodedFrames) -> N
     """The frames of an instance."""
 
     @get(router, f"{INSTANCE}/frames/{{frames}}", "Retrieve frames", _RESPONSES)
-    def retrieve_frames(request: Request, key: Key, frames: str, accept: _Accepted) -> Response:
+    def retrieve_frames(request: Request, key: Key, frames: str, accept: Accepting) -> Response:
         numbers = frame_numbers(frames)
         instance = archive.instances(key.study, key.series, key.sop)[0]
         return frames_answer(request, encoded, instance, numbers, accept)

@@ -9,7 +9,7 @@ from dicomweb.search_parameters import Attribute, attribute
 from storage.procedure_steps import Attributes
 
 _SWITCHES = frozenset({"fuzzymatching", "emptyvaluematching", "multiplevaluematching"})
-_OPTIONS = frozenset({"accept", "includefield", "limit", "offset"}) | _SWITCHES
+_OPTIONS = frozenset({"accept", "charset", "includefield", "limit", "offset"}) | _SWITCHES
 _COMMAS = frozenset({"UI", "CS"})
 _TEXTS = frozenset({"LT", "ST", "UR", "UT"})
 _MOST_NUMBER = 2**31 - 1

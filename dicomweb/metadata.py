@@ -3,9 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import streamed
@@ -16,11 +15,11 @@ from dicomweb.documented import (
     INSTANCE,
     SERIES,
     STUDY,
+    Accepting,
     Key,
     Responses,
     Series,
     Study,
-    accepted,
     found,
     get,
     problems,
@@ -39,7 +38,6 @@ _MOST_KEPT = 2_000
 """Instances whose metadata are held in memory as a whole; those of more are sent while they are read."""
 # In compact JSON this cannot stand inside a string, where a quotation mark is always behind a backslash.
 _MARKER = b'"BulkDataURI":"bulkdata:'
-_Accepted = Annotated[Accept, Depends(accepted)]
 _RESPONSES: Responses = {
     200: found(
         "One JSON object, or XML part, for each instance; big values are addresses",
@@ -83,15 +81,15 @@ def add_metadata(router: APIRouter, archive: Archive, cache: ByteCache, base_url
         return Response(body, headers=headers, media_type=offer.media)
 
     @get(router, f"{STUDY}/metadata", "Metadata of the instances of a study", _RESPONSES)
-    def study_metadata(request: Request, study: Study, accept: _Accepted) -> Response:
+    def study_metadata(request: Request, study: Study, accept: Accepting) -> Response:
         return answer(request, accept, study)
 
     @get(router, f"{SERIES}/metadata", "Metadata of the instances of a series", _RESPONSES)
-    def series_metadata(request: Request, study: Study, series: Series, accept: _Accepted) -> Response:
+    def series_metadata(request: Request, study: Study, series: Series, accept: Accepting) -> Response:
         return answer(request, accept, study, series)
 
     @get(router, f"{INSTANCE}/metadata", "Metadata of an instance", _RESPONSES)
-    def instance_metadata(request: Request, key: Key, accept: _Accepted) -> Response:
+    def instance_metadata(request: Request, key: Key, accept: Accepting) -> Response:
         return answer(request, accept, key.study, key.series, key.sop)
 
 

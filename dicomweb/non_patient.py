@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from pydicom.datadict import dictionary_VR
 
 from dicomweb.answers import content, streamed
 from dicomweb.conditional import PRIVATE, Validators
-from dicomweb.documented import UID, Responses, accepted, found, get, problems
+from dicomweb.documented import UID, Accepting, Responses, found, get, problems
 from dicomweb.forms import object_offers
 from dicomweb.key_search import KeyQuery, read_key_query
 from dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, Accept, Offer
@@ -67,7 +67,6 @@ _INSTANCE: Responses = {
     304: {"description": "The client has it already"},
     **problems(400, 404, 406, 413, 416),
 }
-_Accepted = Annotated[Accept, Depends(accepted)]
 _Uid = Annotated[str, Path(description="SOP Instance UID", pattern=UID)]
 
 
@@ -93,7 +92,7 @@ def _add_search(
     described = {"parameters": query_parameters((*keys, *SEARCH_OPTIONS))}
 
     @get(router, f"/{category.name}", f"Search for {category.title}", _FOUND, openapi_extra=described)
-    def search(request: Request, accept: _Accepted) -> Response:
+    def search(request: Request, accept: Accepting) -> Response:
         media = accept.choose(_SEARCH_OFFERS).media
         query = read_key_query(request.query_params.multi_items())
         url = ServiceUrl.of(request, base_url)
@@ -126,7 +125,7 @@ def _answer(attributes: Attributes, query: KeyQuery, category: Category) -> dict
 
 def _add_retrieve(router: APIRouter, category: Category, instances: NonPatientInstances) -> None:
     @get(router, f"/{category.name}/{{uid}}", f"Retrieve one of the {category.title}", _INSTANCE)
-    def retrieve(request: Request, uid: _Uid, accept: _Accepted) -> Response:
+    def retrieve(request: Request, uid: _Uid, accept: Accepting) -> Response:
         instance = instances.instance(uid, category.sop_classes)
         offer = accept.choose((*_METADATA_OFFERS, *object_offers(instance.transfer_syntax, image=False)))
         if offer.media != DICOM:
@@ -232,11 +231,11 @@ def _sop(file: SpoolFile) -> str:
 
 def _add_store(router: APIRouter, category: Category, storing: _Storing) -> None:
     @router.post(f"/{category.name}", summary=f"Store {category.title}", **STORE_DOCUMENTED)
-    async def store(request: Request, accept: _Accepted) -> Response:
+    async def store(request: Request, accept: Accepting) -> Response:
         return await storing.answer(request, accept, category, None)
 
     @router.post(
         f"/{category.name}/{{uid}}", summary=f"Store one of the {category.title}", **STORE_DOCUMENTED
     )
-    async def store_one(request: Request, uid: _Uid, accept: _Accepted) -> Response:
+    async def store_one(request: Request, uid: _Uid, accept: Accepting) -> Response:
         return await storing.answer(request, accept, category, uid)

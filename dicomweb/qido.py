@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydicom.datadict import keyword_for_tag
 
-from dicomweb.documented import SERIES, STUDY, Endpoint, Responses, accepted, found, get, problems
+from dicomweb.documented import SERIES, STUDY, Accepting, Endpoint, Responses, found, get, problems
 from dicomweb.finding_search import (
     MOST_STUDIES,
     OPTIONS,
@@ -18,7 +18,7 @@ from dicomweb.finding_search import (
     among,
     read_findings,
 )
-from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON, Accept, Offer
+from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
 from dicomweb.search_parameters import read_query
 from dicomweb.urls import ServiceUrl
@@ -61,7 +61,6 @@ _RESOURCES: list[tuple[Level, str, str]] = [
     ("instance", f"{STUDY}/instances", "Search for instances of a study"),
     ("instance", f"{SERIES}/instances", "Search for instances of a series"),
 ]
-_Accepted = Annotated[Accept, Depends(accepted)]
 
 
 def add_search(
@@ -77,7 +76,7 @@ def add_search(
         return Page(page.texts, more=page.more or len(studies) > MOST_STUDIES)
 
     def searching(level: Level) -> Endpoint:
-        def search(request: Request, accept: _Accepted) -> Response:
+        def search(request: Request, accept: Accepting) -> Response:
             media = accept.choose(_OFFERS).media
             parameters = request.query_params.multi_items()
             asked, parameters = read_findings(parameters) if findings else (None, parameters)

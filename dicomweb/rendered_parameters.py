@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Header, Query
+from fastapi import Query
 
 from dicomweb.annotation import KINDS
 from dicomweb.colour_profiles import PROFILES
+from dicomweb.documented import Accepting
 from dicomweb.media_types import Accept
 from dicomweb.problems import BadRequest
 from dicomweb.rendered import DEFAULT_QUALITY, THUMBNAIL, Look
@@ -18,9 +19,6 @@ _FUNCTIONS: dict[str, Function] = {"linear": "LINEAR", "linear-exact": "LINEAR_E
 _MAX_FRAMES = 1000
 _FRAME_NUMBER = re.compile(r"[0-9]{1,9}")
 _NUMBERS = 2
-
-_AcceptParameter = Annotated[str | None, Query(description="Media type, in place of the Accept header")]
-_AcceptHeader = Annotated[str | None, Header(alias="Accept", include_in_schema=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,7 @@ def parse_annotation(text: str) -> tuple[str, ...]:
 
 def asked(
     *,
-    accept: _AcceptParameter = None,
-    accepted: _AcceptHeader = None,
+    accept: Accepting,
     window: Annotated[str | None, Query(description="center,width,linear|linear-exact|sigmoid")] = None,
     viewport: Annotated[
         str | None, Query(description="width,height[,x,y,width,height of the region]")
@@ -93,16 +90,15 @@ def asked(
         parse_annotation(annotation) if annotation else (),
         iccprofile,
     )
-    return Asked(Accept(accepted, accept), look)
+    return Asked(accept, look)
 
 
 def asked_thumbnail(
     *,
-    accept: _AcceptParameter = None,
-    accepted: _AcceptHeader = None,
+    accept: Accepting,
     viewport: Annotated[str | None, Query(description="width,height; without it 256,256")] = None,
 ) -> Asked:
     """What a request for a thumbnail wants."""
     shown = Viewport.parse(viewport) if viewport else THUMBNAIL
     # PS3.18 8.3.5.2: a thumbnail is of the whole picture.
-    return Asked(Accept(accepted, accept), Look(viewport=Viewport(shown.width, shown.height)))
+    return Asked(accept, Look(viewport=Viewport(shown.width, shown.height)))

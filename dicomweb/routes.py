@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dicomweb.charsets import check_charsets
 from dicomweb.compression import Compression
 from dicomweb.documented import UID
 from dicomweb.media_types import Accept, accept_of
@@ -137,8 +138,9 @@ def _key(request: Request) -> InstanceKey:
 
 
 def _accept(request: Request) -> Accept:
-    parameter = request.query_params.get("accept") if request.scope["query_string"] else None
-    return accept_of(request.headers.get("accept"), parameter)
+    asked: Mapping[str, str] = request.query_params if request.scope["query_string"] else {}
+    check_charsets(asked.get("charset"), request.headers.get("accept-charset"))
+    return accept_of(request.headers.get("accept"), asked.get("accept"))
 
 
 _BINDERS: dict[str, _Binder] = {

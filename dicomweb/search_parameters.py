@@ -27,7 +27,7 @@ from storage.search import (
 from storage.zones import MOMENTS, TIMEZONE, days_around, read_offset
 
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
-_RESERVED = frozenset({"accept", "includefield", "limit", "offset", *_SWITCHES})
+_RESERVED = frozenset({"accept", "charset", "includefield", "limit", "offset", *_SWITCHES})
 _HEX = re.compile(r"[0-9A-Fa-f]{8}")
 _UID = re.compile(r"[0-9.]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")

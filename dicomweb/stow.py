@@ -3,15 +3,15 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from dicomweb.compose import composed
-from dicomweb.documented import STUDY, Responses, Study, accepted, found, problems
+from dicomweb.documented import STUDY, Accepting, Responses, Study, found, problems
 from dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, Accept, Offer
 from dicomweb.problems import PayloadTooLarge, UnsupportedMediaType
 from dicomweb.receive import Part, Receiver
@@ -61,11 +61,11 @@ def add_store(
         return await received(request, spool, max_request_bytes, stored)
 
     @router.post("/studies", summary="Store instances", **STORE_DOCUMENTED)
-    async def store_instances(request: Request, accept: _Accepted) -> Response:
+    async def store_instances(request: Request, accept: Accepting) -> Response:
         return await store(request, accept, None)
 
     @router.post(STUDY, summary="Store instances of one study", **STORE_DOCUMENTED)
-    async def store_study_instances(request: Request, study: Study, accept: _Accepted) -> Response:
+    async def store_study_instances(request: Request, study: Study, accept: Accepting) -> Response:
         return await store(request, accept, checked_uid(study, "StudyInstanceUID"))
 
 
@@ -106,7 +106,6 @@ async def received(
         await run_in_threadpool(receiver.discard)
 
 
-_Accepted = Annotated[Accept, Depends(accepted)]
 _ANSWERS = (DICOM_JSON, JSON, DICOM_XML)
 _RESPONSES: Responses = {
     200: found("All instances are stored", *_ANSWERS),

@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from dicomweb.documented import Responses, accepted, found, get, problems
-from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON, Accept
+from dicomweb.documented import Accepting, Responses, found, get, problems
+from dicomweb.media_types import DICOM_JSON, DICOM_XML, JSON
 from dicomweb.problems import BadRequest, NotFound
 from dicomweb.ups_answers import OFFERS, data_sets, replied
 from dicomweb.ups_bodies import BODY_DOCUMENTED, Body, read_data_set
@@ -24,7 +24,6 @@ _AET = r"^[ -\[\]-~]{1,16}$"
 Workitem = Annotated[str, Path(description="SOP Instance UID of the work item", pattern=r"^[0-9.]{1,64}$")]
 Aet = Annotated[str, Path(description="AE title of the subscriber", pattern=_AET)]
 _Requester = Annotated[str, Query(description="AE title of whoever asks", max_length=16)]
-_Accepted = Annotated[Accept, Depends(accepted)]
 _XML = f'multipart/related; type="{DICOM_XML}"'
 _WARNING = {"Warning": {"description": "299: what was changed, or why not", "schema": {"type": "string"}}}
 
@@ -79,14 +78,14 @@ def _add_create(router: APIRouter, steps: ProcedureSteps, base_url: str | None) 
 def _add_read(router: APIRouter, steps: ProcedureSteps, base_url: str | None) -> None:
     given = found("The work item", DICOM_JSON, JSON, _XML)
 
-    def retrieve_workitem(workitem: Workitem, accept: _Accepted) -> Response:
+    def retrieve_workitem(workitem: Workitem, accept: Accepting) -> Response:
         media = accept.choose(OFFERS).media
         known = steps.retrieve(workitem)
         if known is None:
             raise NotFound(f"there is no work item {workitem}")
         return data_sets([known], media)
 
-    def search_workitems(request: Request, accept: _Accepted) -> Response:
+    def search_workitems(request: Request, accept: Accepting) -> Response:
         media = accept.choose(OFFERS).media
         query = read_worklist_query(request.query_params.multi_items())
         page = steps.search(query.identifier, limit=query.limit, offset=query.offset)

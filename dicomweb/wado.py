@@ -1,9 +1,8 @@
 """WADO-RS (PS3.18 10.4): retrieve studies, series and instances as DICOM objects."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dicomweb.answers import content, streamed
@@ -13,11 +12,11 @@ from dicomweb.documented import (
     INSTANCE,
     SERIES,
     STUDY,
+    Accepting,
     Key,
     Responses,
     Series,
     Study,
-    accepted,
     found,
     get,
     problems,
@@ -34,7 +33,6 @@ from storage.pixels.encode import ENCODERS
 from storage.transcode import EXPLICIT_VR_LITTLE_ENDIAN, explicit_little_endian
 from storage.transfer_syntax import transfer_syntax
 
-_Accepted = Annotated[Accept, Depends(accepted)]
 _MULTIPART = f'multipart/related; type="{DICOM}"'
 _OBJECTS: Responses = {
     200: found("The objects, streamed", _MULTIPART, ZIP),
@@ -58,15 +56,15 @@ def add_retrieve(router: APIRouter, archive: Archive) -> None:
     """
 
     @get(router, STUDY, "Retrieve the instances of a study", _OBJECTS)
-    def retrieve_study(request: Request, study: Study, accept: _Accepted) -> Response:
+    def retrieve_study(request: Request, study: Study, accept: Accepting) -> Response:
         return objects(request, archive, archive.instances(study), accept)
 
     @get(router, SERIES, "Retrieve the instances of a series", _OBJECTS)
-    def retrieve_series(request: Request, study: Study, series: Series, accept: _Accepted) -> Response:
+    def retrieve_series(request: Request, study: Study, series: Series, accept: Accepting) -> Response:
         return objects(request, archive, archive.instances(study, series), accept)
 
     @get(router, INSTANCE, "Retrieve an instance", _OBJECT)
-    def retrieve_instance(request: Request, key: Key, accept: _Accepted) -> Response:
+    def retrieve_instance(request: Request, key: Key, accept: Accepting) -> Response:
         instance = archive.instances(key.study, key.series, key.sop)[0]
         offer = choose(archive, instance, accept, _offers(instance))
         if offer.multipart:

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from dicomweb.answers import streamed
 from dicomweb.conditional import PRIVATE
-from dicomweb.documented import Responses, found, get, problems
+from dicomweb.documented import Responses, charsets, found, get, problems
 from dicomweb.encoded import choose
 from dicomweb.forms import object_offers
 from dicomweb.media_types import DICOM, Accept, Offer
@@ -96,7 +96,7 @@ def wado_uri_router(archive: Archive) -> APIRouter:
     Args:
         archive: where the instances are stored.
     """
-    router = APIRouter(tags=["WADO-URI"])
+    router = APIRouter(tags=["WADO-URI"], dependencies=[Depends(charsets)])
 
     @get(router, "", "Retrieve an object or a picture of it by its UID", _RESPONSES)
     def retrieve(

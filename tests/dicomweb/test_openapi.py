@@ -79,6 +79,7 @@ def test_every_declared_search_parameter_is_taken(document, web):
                 "limit": "1",
                 "offset": "0",
                 "accept": "application/json",
+                "charset": "utf-8",
             }.get(each["name"], "1")
             if "YYYYMMDD" in each.get("description", ""):
                 value = "20240131"

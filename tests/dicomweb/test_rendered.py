@@ -325,7 +325,8 @@ def test_the_openapi_page_lists_what_there_is(web):
     paths = web.client.get("/openapi.json").json()["paths"]
     rendered = paths["/dicom-web/studies/{study}/series/{series}/instances/{sop}/rendered"]["get"]
     assert {each["name"] for each in rendered["parameters"]} == {
-        "study", "series", "sop", "accept", "window", "viewport", "quality", "annotation", "iccprofile",
+        "study", "series", "sop", "accept", "charset", "window", "viewport", "quality", "annotation",
+        "iccprofile",
     }  # fmt: skip
     assert {"200", "304", "400", "404", "406"} <= set(rendered["responses"])
     assert {"image/jpeg", "image/png", "application/pdf", "text/html"} <= set(

@@ -23,7 +23,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory):
 def plan(engine: Engine, level: Level, **matches: Any) -> list[str]:
     query = Query(level, tuple(Match(BY_KEYWORD[keyword].tag, value) for keyword, value in matches.items()))
     with reading(engine) as connection:
-        selected, _ = search._selected(connection, query)
+        selected, _ = search._selected(connection, query, hides=False)
         statement = selected.limit(25)
         compiled = statement.compile(engine, compile_kwargs={"literal_binds": True})
         rows = connection.execute(text(f"EXPLAIN QUERY PLAN {str(compiled).replace(':', chr(92) + ':')}"))
