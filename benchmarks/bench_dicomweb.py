@@ -81,7 +81,7 @@ def requests_for(files: list[Path]) -> list[Request]:
         Request("one frame", lambda n: f"{instance(n)}/frames/1", FRAME, 200),
         Request("rendered JPEG", lambda n: f"{instance(n)}/rendered", "image/jpeg", 50),
         Request("the series", lambda _: series, INSTANCE, 3),
-        Request("store ten instances", lambda _: "/studies", json, 3, lambda n: store_body(files[0], now, n)),
+        Request("store ten instances", lambda _: "/studies", json, 10, lambda n: store_body(files[0], now, n)),
     ]
 
 
