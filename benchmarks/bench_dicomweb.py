@@ -69,7 +69,7 @@ def requests_for(files: list[Path]) -> list[Request]:
         return f"{series}/instances/{sops[number % len(sops)]}"
 
     json = "application/dicom+json"
-    day = 10**8 + round(time.time()) % 8_000_000 * 100
+    new = 10**8 + round(time.time()) % 8_000_000 * 100
     return [
         Request("study metadata", lambda _: f"{study}/metadata", json, 20),
         Request("search studies, limit 25", lambda _: "/studies?limit=25", json, 50),
@@ -81,7 +81,9 @@ def requests_for(files: list[Path]) -> list[Request]:
         Request("one frame", lambda n: f"{instance(n)}/frames/1", FRAME, 200),
         Request("rendered JPEG", lambda n: f"{instance(n)}/rendered", "image/jpeg", 50),
         Request("the series", lambda _: series, INSTANCE, 10),
-        Request("store ten instances", lambda _: "/studies", json, 10, lambda n: store_body(files[0], day, n)),
+        Request(
+            "store ten instances", lambda _: "/studies", json, 10, lambda n: store_body(files[0], new, n)
+        ),
     ]
 
 
