@@ -17,7 +17,7 @@ client: $(VENV)/.product
 
 test: $(VENV)/.dev
 	sh tests/install-servers.sh
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not soak" $(ARGS)
 
 soak: $(VENV)/.dev
 	sh tests/install-servers.sh

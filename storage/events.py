@@ -7,9 +7,15 @@ from typing import Literal
 from storage.instances import Origin
 
 Kind = Literal[
-    "instance.stored", "instance.replaced", "instance.deleted", "delivery.ended", "series.performed"
+    "instance.stored",
+    "instance.replaced",
+    "instance.deleted",
+    "delivery.ended",
+    "series.performed",
+    "step.scheduled",
 ]
-"""The last: a modality has told which instances it has made in a series."""
+"""The last two: a modality has told which instances it has made in a series; something of a study came to
+stand on the modality worklist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +27,9 @@ class Event:
     kind: Kind
     study: str
     series: str
+    """Empty for `step.scheduled`, which is about a study."""
     sop: str | None
-    """None for `delivery.ended` and `series.performed`, which are about a series."""
+    """None for what is not about one instance."""
     delivery: str | None
     origin: Origin
     at: datetime

@@ -11,7 +11,7 @@ from storage.errors import InvalidInstance, StorageError
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _MAX_UID = 64
 
-Protocol = Literal["dimse", "stow", "import", "inference", "review", "reindex"]
+Protocol = Literal["dimse", "stow", "import", "inference", "review", "reindex", "worklist"]
 
 
 def checked_uid(value: str, keyword: str) -> str:

@@ -26,6 +26,7 @@ OVER = frozenset({"COMPLETED", "DISCONTINUED", "CANCELED"})
 STEPS = "00400100"
 """Scheduled Procedure Step Sequence."""
 STATUS, STEP_ID, START_DATE, START_TIME = "00400020", "00400009", "00400002", "00400003"
+STATION, MODALITY = "00400001", "00080060"
 STUDY, ACCESSION, PATIENT_ID = "0020000D", "00080050", "00100020"
 _STEP_ATTRIBUTES = frozenset(
     {
@@ -43,10 +44,10 @@ _PATIENT_NAME, _PROCEDURE_ID = "00100010", "00401001"
 _DESCRIPTION, _PROTOCOL = "00400007", "00400008"
 _NEEDED = {_PATIENT_NAME: "PatientName", PATIENT_ID: "PatientID"}
 _NEEDED_OF_STEP = {
-    "00400001": "ScheduledStationAETitle",
+    STATION: "ScheduledStationAETitle",
     START_DATE: "ScheduledProcedureStepStartDate",
     START_TIME: "ScheduledProcedureStepStartTime",
-    "00080060": "Modality",
+    MODALITY: "Modality",
 }
 _DATE_DIGITS = 8
 
@@ -88,6 +89,11 @@ class ScheduledStep:
         """The item of the Scheduled Procedure Step Sequence."""
         item: dict[str, Any] = self.attributes[STEPS]["Value"][0]
         return item
+
+    @property
+    def station(self) -> str:
+        """Scheduled Station AE Title, the first of them."""
+        return _first(self.step, STATION)
 
     @property
     def state(self) -> str:

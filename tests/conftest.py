@@ -2,16 +2,13 @@
 
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-import psycopg
 import pytest
-from minio import Minio
 from sqlalchemy import Engine
 
 from isocenter import migrations
@@ -58,20 +55,10 @@ def postgres_server(_servers: Running) -> str:
     return started(_servers, servers.postgres)
 
 
-@contextmanager
-def postgres_database(server: str, template: str = "template1") -> Iterator[tuple[str, str]]:
-    """Name and SQLAlchemy URL of a new PostgreSQL database, a copy of another one."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield name, server.replace("postgresql:", "postgresql+psycopg:").removesuffix("postgres") + name
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """SQLAlchemy URL of a fresh, empty PostgreSQL database."""
-    with postgres_database(postgres_server) as (_, url):
+    with servers.postgres_database(postgres_server) as (_, url):
         yield url
 
 
@@ -86,7 +73,7 @@ def empty_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def _empty_postgres(postgres_server: str) -> Iterator[str]:
     """Name of a PostgreSQL database with all tables and no rows, to be copied."""
-    with postgres_database(postgres_server) as (name, url):
+    with servers.postgres_database(postgres_server) as (name, url):
         migrations.upgrade(url)
         yield name
 
@@ -94,7 +81,7 @@ def _empty_postgres(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def postgres_index(postgres_server: str, _empty_postgres: str) -> Iterator[str]:
     """SQLAlchemy URL of a PostgreSQL database with all tables and no rows."""
-    with postgres_database(postgres_server, _empty_postgres) as (_, url):
+    with servers.postgres_database(postgres_server, _empty_postgres) as (_, url):
         yield url
 
 
@@ -123,15 +110,7 @@ def s3_endpoint(_servers: Running) -> str:
 @pytest.fixture
 def s3(s3_endpoint: str) -> dict[str, str]:
     """Endpoint, keys and a fresh bucket of a real S3 server."""
-    bucket = f"test-{uuid.uuid4().hex}"
-    Minio(s3_endpoint, servers.S3_KEY, servers.S3_KEY, secure=False, region="us-east-1").make_bucket(bucket)
-    return {
-        "endpoint": s3_endpoint,
-        "access_key": servers.S3_KEY,
-        "secret_key": servers.S3_KEY,
-        "bucket": bucket,
-        "region": "us-east-1",
-    }
+    return servers.new_bucket(s3_endpoint)
 
 
 @pytest.fixture

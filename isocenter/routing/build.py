@@ -28,9 +28,11 @@ from isocenter.routing.settings import (
     DestinationSettings,
     PrefetchSettings,
     RouteSettings,
+    When,
     matched,
 )
 from isocenter.routing.stow import StowSender
+from isocenter.routing.subjects import Subjects
 from isocenter.services import Services
 
 _LEASE_OF_A_STUDY = 600.0
@@ -70,6 +72,7 @@ def planner_for(services: Services) -> Planner:
     settings = services.settings
     return Planner(
         services.archive,
+        Subjects(services.archive, services.worklist),
         services.shipments,
         [rule_of(each) for each in settings.routes],
         {each.name: identity_of(each) for each in settings.destinations},
@@ -92,8 +95,9 @@ def rule_of(route: RouteSettings) -> Rule:
 
 def prefetch_rule_of(prefetch: PrefetchSettings) -> PrefetchRule:
     """A rule of the settings."""
-    rule = Rule(prefetch.name, frozenset({"stored"}), prefetch.source, matched(prefetch.match), ())
-    return PrefetchRule(rule, Identity(aet=prefetch.peer))
+    whens: frozenset[When] = frozenset({"stored"}) if "stored" in prefetch.when else frozenset()
+    rule = Rule(prefetch.name, whens, prefetch.source, matched(prefetch.match), ())
+    return PrefetchRule(rule, Identity(aet=prefetch.peer), "scheduled" in prefetch.when)
 
 
 def prefetcher_for(prefetch: PrefetchSettings, services: Services) -> Prefetcher:
@@ -112,6 +116,7 @@ def prefetcher_for(prefetch: PrefetchSettings, services: Services) -> Prefetcher
         terms,
         lambda: destinations.remote(peer, prefetch.timeout_seconds),
         services.archive,
+        Subjects(services.archive, services.worklist),
         services.spool,
     )
 

@@ -1,6 +1,5 @@
 """Reads what happened to the archive, and queues what the rules ask for."""
 
-import json
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,8 +8,8 @@ from types import MappingProxyType
 from isocenter.routing.queue_sql import SqlShipments
 from isocenter.routing.rules import Identity, NoticeRule, PrefetchRule, Rule
 from isocenter.routing.shipments import Chosen, Wish
+from isocenter.routing.subjects import Subjects
 from storage.archive import Archive
-from storage.errors import UnknownInstance
 from storage.events import Event
 
 log = logging.getLogger(__name__)
@@ -24,6 +23,7 @@ class Planner:
     def __init__(
         self,
         archive: Archive,
+        subjects: Subjects,
         queue: SqlShipments,
         rules: Sequence[Rule],
         identities: Mapping[str, Identity],
@@ -37,6 +37,7 @@ class Planner:
 
         Args:
             archive: whose events are read.
+            subjects: what they are about.
             queue: where shipments wait.
             rules: that choose.
             identities: of the destinations, by name: nothing is sent back to where it came from.
@@ -46,6 +47,7 @@ class Planner:
             settle: how long a new shipment waits for more of its study.
         """
         self._archive = archive
+        self._subjects = subjects
         self._queue = queue
         self._rules = rules
         self._identities = identities
@@ -75,21 +77,20 @@ class Planner:
                 yield Wish("notice", notice.name, event.study, again=True)
         rules = [rule for rule in self._rules if rule.is_about(event)]
         prefetches = [each for each in self._prefetches if each.is_about(event)]
-        if event.sop is None or not (rules or prefetches):
+        subject = self._subjects.of(event) if rules or prefetches else None
+        if subject is None:
             return
-        try:
-            instance = self._archive.instance(event.sop)
-            header = json.loads(next(self._archive.headers([instance])))
-        except UnknownInstance:
-            return  # deleted since
+        header, sop_class = subject
         for each in prefetches:
             if each.rule.matches(header):
                 yield Wish("prefetch", each.rule.name, event.study)
+        if event.sop is None:
+            return
         by_destination = {name: rule.name for rule in rules if rule.matches(header) for name in rule.to}
         for name, rule in by_destination.items():
             if self._identities[name].brought(event.origin):
                 log.debug("%s is not sent back to %s", event.sop, name)
-            elif self._takes(name, event, instance.sop_class):
+            elif self._takes(name, event, sop_class):
                 yield Chosen(name, rule, event.study, event.sop)
 
     def _takes(self, destination: str, event: Event, sop_class: str) -> bool:

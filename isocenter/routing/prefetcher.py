@@ -1,6 +1,5 @@
 """Fetches the priors of what has come from another archive, one study after the other."""
 
-import json
 import logging
 import threading
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dicom_node import scu
 from dicom_node.requestor import AssociationFailed
 from dicom_node.scu import Remote, Retrieved
 from isocenter.routing.priors import PATIENT_ID, STUDY_UID, Wanted, candidates, shows_same_part
+from isocenter.routing.subjects import Subjects
 from storage.archive import Archive
 from storage.errors import UnknownInstance
 from storage.instances import Origin, Refused
@@ -43,7 +43,12 @@ class Prefetcher:
     """Fetches priors by one rule: a `Runner`."""
 
     def __init__(
-        self, terms: PrefetchTerms, remote: Callable[[], Remote], archive: Archive, spool: Spool
+        self,
+        terms: PrefetchTerms,
+        remote: Callable[[], Remote],
+        archive: Archive,
+        subjects: Subjects,
+        spool: Spool,
     ) -> None:
         """Take what is needed.
 
@@ -51,23 +56,21 @@ class Prefetcher:
             terms: of the rule.
             remote: the archive that is asked.
             archive: ours.
+            subjects: what studies are about.
             spool: where instances wait until they are whole.
         """
         self._terms = terms
         self._remote = remote
         self._archive = archive
+        self._subjects = subjects
         self._spool = spool
 
     def run(self, study: str, go_on: Callable[[], None], stopped: threading.Event) -> int:
         """Fetch the priors of a study; how many studies came."""
-        try:
-            first = self._archive.instances(study)[0]
-            arrived = json.loads(next(self._archive.headers([first])))
-        except UnknownInstance:
-            return 0  # deleted since
-        patient = text(arrived, PATIENT_ID)
-        if not patient or set(patient) & set("*?\\"):
-            return 0  # nobody, or anybody
+        arrived = self._subjects.of_study(study)
+        patient = text(arrived or {}, PATIENT_ID)
+        if arrived is None or not patient or set(patient) & set("*?\\"):
+            return 0  # deleted since, or of nobody, or anybody
         fetched = 0
         for prior in self._priors(arrived, patient):
             go_on()

@@ -42,8 +42,12 @@ class Rule:
             event.sop is not None
             and event.kind in {"instance.stored", "instance.replaced"}
             and _WHENS.get(event.origin.protocol) in self.whens
-            and (not self.sources or fits(self.sources, [event.origin.peer]))
+            and self.is_from(event)
         )
+
+    def is_from(self, event: Event) -> bool:
+        """It was brought, or will be, by whom the rule names."""
+        return not self.sources or fits(self.sources, [event.origin.peer])
 
     def matches(self, header: Attributes) -> bool:
         """The instance is what the rule asks for; `header` as of `Archive.headers`."""
@@ -72,9 +76,13 @@ class PrefetchRule:
     rule: Rule
     archive: Identity
     """Of what it has brought itself, no priors are asked of it: they would be priors of priors."""
+    scheduled: bool
+    """Also as soon as a study stands on the modality worklist."""
 
     def is_about(self, event: Event) -> bool:
         """What the event itself says is what the rule asks for."""
+        if event.kind == "step.scheduled":
+            return self.scheduled and self.rule.is_from(event)
         return self.rule.is_about(event) and not self.archive.brought(event.origin)
 
 

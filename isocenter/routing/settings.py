@@ -142,13 +142,15 @@ class RouteSettings(Section):
 
 
 class PrefetchSettings(Section):
-    """A rule: of which studies that come, priors are fetched from another archive."""
+    """A rule: of which studies that come, or are to come, priors are fetched from another archive."""
 
     name: Name
     peer: AETitle
     """AE title of one of [[node.peers]], which has a host: the archive that is asked."""
+    when: tuple[Literal["stored", "scheduled"], ...] = ("stored",)
+    """When something of it is stored, or as soon as it stands on the modality worklist."""
     source: tuple[str, ...] = ()
-    """As of a route."""
+    """As of a route; of what is scheduled, the AE title of the modality."""
     match: Match = Field(default_factory=dict)
     same_modality: bool = True
     same_body_part: bool = True

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from storage.instances import Origin
 from storage.key_matching import Keys, date_range, exact_values, is_universal, texts
+from storage.sql import events
 from storage.sql.engine import reading, writing
 from storage.sql.workflow_tables import scheduled_steps
 from storage.worklist import (
@@ -40,9 +42,11 @@ class SqlWorklist:
 
     def add(self, step: ScheduledStep) -> None:
         """Schedule. Raises `TakenStep`."""
+        told = events.values("step.scheduled", (step.study, "", None), None, Origin("worklist", step.station))
         try:
             with writing(self._engine) as connection:
                 connection.execute(insert(scheduled_steps).values(_values(step)))
+                events.write(connection, [told])
         except IntegrityError as error:
             raise TakenStep(f"step {step.step_id} of study {step.study} is scheduled already") from error
 
@@ -63,6 +67,12 @@ class SqlWorklist:
         with reading(self._engine) as connection:
             found = connection.execute(query).scalar()
         return None if found is None else ScheduledStep(found)
+
+    def of_study(self, study: str) -> list[ScheduledStep]:
+        """All entries of a study, in the order in which they were made."""
+        query = select(_ROW.attributes).where(_ROW.study_uid == study).order_by(_ROW.id)
+        with reading(self._engine) as connection:
+            return [ScheduledStep(found) for found in connection.execute(query).scalars()]
 
     def search(self, identifier: Mapping[str, Any], *, fuzzy: bool = False) -> Iterator[ScheduledStep]:
         """Entries that match the keys of an identifier, in order of their start.

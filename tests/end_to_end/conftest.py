@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,11 @@ import pytest
 from sample_studies.chest import ChestPhantom
 from sample_studies.dicom import Patient, write_ct
 from sample_studies.samples import ensure_sample
+from tests.support.servers import new_bucket, postgres_database
 from tests.support.system import System, scaled_out, served
+
+KINDS = ("embedded", "scaled out")
+SERVERS = ("postgres_server", "redis_url", "s3_endpoint")
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +39,33 @@ def small_ct(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     )
 
 
-@pytest.fixture(params=["embedded", "scaled out"])
+@contextmanager
+def running(name: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[System]:
+    if name == "embedded":
+        with served(folder) as (system, _):
+            yield system
+        return
+    postgres, redis, s3 = (request.getfixturevalue(name) for name in SERVERS)
+    with (
+        postgres_database(postgres) as (_, url),
+        scaled_out(folder, url, redis, new_bucket(s3)) as (system, _),
+    ):
+        yield system
+
+
+@pytest.fixture(params=KINDS)
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
-    """The same system twice: disk + SQLite + in-process worker, and RGW + PostgreSQL + Redis + processes."""
-    if request.param == "embedded":
-        with served(tmp_path) as (running, _):
-            yield running
-    else:
-        servers = (request.getfixturevalue(name) for name in ("postgres_url", "redis_url", "s3"))
-        with scaled_out(tmp_path, *servers) as (running, _):
-            yield running
+    """An empty system, twice: disk + SQLite + in-process worker; RGW + PostgreSQL + Redis + processes."""
+    with running(request.param, tmp_path, request) as system:
+        yield system
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in KINDS], scope="module"
+)
+def shared_system(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
+    """As `system`, with what other tests of the module have stored."""
+    with running(request.param, tmp_path_factory.mktemp("system"), request) as system:
+        yield system

@@ -16,8 +16,6 @@ from storage.errors import InvalidInstance
 from storage.header import read_header
 from tests.support.system import System, isocenter
 
-WITHOUT_INFERENCE = {"ISOCENTER_INFERENCE__ENABLED": "false"}
-
 
 def dataset_bytes(part10: bytes) -> bytes:
     """What follows the file meta information (PS3.10 7.1), whose group length comes first."""
@@ -52,14 +50,14 @@ def valid_files(test_data: Path) -> dict[Path, object]:
 
 # Real files hold UIDs with leading zeros and the like, on both sides of the comparison.
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-def test_every_valid_file_comes_back_with_the_bytes_that_were_sent(system: System, test_data: Path):
+def test_every_valid_file_comes_back_with_the_bytes_that_were_sent(shared_system: System, test_data: Path):
     files = valid_files(test_data)
     assert len(files) > 200
-    results = send(list(files), system.host, system.port, "ISOCENTER", "TEST")
+    results = send(list(files), shared_system.host, shared_system.port, "ISOCENTER", "TEST")
     assert [(r.path, r.reason) for r in results if not r.stored] == []
     for path, header in files.items():
-        url = f"{system.http}/dicom-web/studies/{header.key.study}/series/{header.key.series}"
-        answer = system.web._http_get(
+        url = f"{shared_system.http}/dicom-web/studies/{header.key.study}/series/{header.key.series}"
+        answer = shared_system.web._http_get(
             f"{url}/instances/{header.key.sop}", headers={"Accept": "application/dicom; transfer-syntax=*"}
         ).content
         if header.transfer_syntax in {ImplicitVRLittleEndian, ExplicitVRBigEndian}:
@@ -73,27 +71,27 @@ def test_every_valid_file_comes_back_with_the_bytes_that_were_sent(system: Syste
 
 
 @pytest.mark.parametrize("sender", ["storescu", "dcmsend"])
-def test_dcmtk_pushes_and_dicomweb_client_finds(system: System, test_data: Path, sender: str):
+def test_dcmtk_pushes_and_dicomweb_client_finds(shared_system: System, test_data: Path, sender: str):
     folder = test_data / "dicom" / "ct-series" / "ge-head-28"
     options = {"storescu": ["+sd", "+r"], "dcmsend": ["+sd", "+r"]}[sender]
     subprocess.run(
-        [sender, *options, "-aec", "ISOCENTER", system.host, str(system.port), str(folder)],
+        [sender, *options, "-aec", "ISOCENTER", shared_system.host, str(shared_system.port), str(folder)],
         check=True,
         capture_output=True,
         env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"},
     )
     paths = [path for path in folder.rglob("*") if path.is_file()]
     first = pydicom.dcmread(paths[0], stop_before_pixels=True)
-    (study,) = system.web.search_for_studies(search_filters={"PatientID": first.PatientID})
+    (study,) = shared_system.web.search_for_studies(search_filters={"PatientID": first.PatientID})
     assert study["00201208"]["Value"] == [len(paths)]
-    retrieved = system.web.retrieve_study(first.StudyInstanceUID)
+    retrieved = shared_system.web.retrieve_study(first.StudyInstanceUID)
     pixels = {each.SOPInstanceUID: each.PixelData for each in retrieved}
     assert pixels == {each.SOPInstanceUID: each.PixelData for each in map(pydicom.dcmread, paths)}
 
 
-def test_what_is_refused_is_refused_with_a_reason(system: System, test_data: Path, tmp_path: Path):
+def test_what_is_refused_is_refused_with_a_reason(shared_system: System, test_data: Path):
     broken = sorted((test_data / "bad" / "fuzz").rglob("*.dcm"))[::8]
-    done = isocenter("import", *map(str, broken), "--json", environment=system.environment)
+    done = isocenter("import", *map(str, broken), "--json", environment=shared_system.environment)
     report = json.loads(done.stdout)
     outcomes = Counter({key: value for key, value in report.items() if key != "refused"})
     assert outcomes.total() + len(report["refused"]) == len(broken)

@@ -9,6 +9,8 @@ from isocenter.dimse import node_for
 from isocenter.services import open_services
 from isocenter.settings import load_settings
 from storage.instances import Origin
+from storage.keywords import from_keywords
+from storage.worklist import scheduled_step
 from tests.isocenter.destinations import other_isocenter
 from tests.isocenter.routed import peer, routing, store
 from tests.support.servers import free_ports
@@ -70,6 +72,35 @@ def test_latest_priors_of_the_patient_come_once(tmp_path, pacs, unused_port, by)
         assert studies(services) == wanted | {study}
         assert all(services.archive.contents(each).instances == 3 for each in wanted)
         assert [each.study for each in services.prefetches.listed(["waiting", "done"])] == [study]
+
+
+def scheduled(**attributes):
+    step = {
+        "Modality": "CT",
+        "ScheduledStationAETitle": "CT01",
+        "ScheduledProcedureStepStartDate": "20240229",
+        "ScheduledProcedureStepStartTime": "0900",
+        "ScheduledProcedureStepDescription": "Chest",
+    }
+    entry = {"PatientName": "Grey^Hexagon", "PatientID": "P7", "ScheduledProcedureStepSequence": [step]}
+    return scheduled_step(from_keywords(entry | attributes))
+
+
+def test_priors_are_here_before_what_is_scheduled(tmp_path, pacs):
+    port, wanted = pacs
+    when = 'when = ["stored", "scheduled"]\nsource = ["CT*"]\nmatch = { Modality = "CT" }\nby = "get"'
+    with routing(tmp_path, peer("PACS", port) + prefetch(when)) as services:
+        study = generate_uid()
+        services.worklist.add(scheduled(StudyInstanceUID=study))
+        services.worklist.add(scheduled(PatientID="P8"))
+        done = wait_until(lambda: services.prefetches.listed(["done"]), lambda found: len(found) == 2, 40)
+        assert {each.study: each.done for each in done}[study] == 2
+        fetched = {event.study for event in services.archive.events(None) if event.sop}
+        store(services, **(ARRIVED | {"StudyInstanceUID": study}))
+        last = services.archive.last_cursor()
+        wait_until(services.shipments.cursor, lambda cursor: cursor == last, 20)
+        assert len(services.prefetches.listed(["waiting", "done"])) == 2
+    assert len(fetched & wanted) == 1  # the body part of what is scheduled is not known
 
 
 def test_archive_that_was_away_is_asked_again(tmp_path, free_port):

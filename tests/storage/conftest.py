@@ -1,7 +1,7 @@
 """An archive over each pair of adapters."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,3 +72,15 @@ def on_disk(engine: Engine, spool: Spool, tmp_path: Path) -> Iterator[Stored]:
 def empty(tmp_path: Path, empty_index: Path) -> SqlIndex:
     """Another index, without rows."""
     return SqlIndex(connect(f"sqlite:///{shutil.copy(empty_index, tmp_path / 'second.db')}"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[bytes], Path]:
+    """Makes files of bytes."""
+
+    def make(data: bytes) -> Path:
+        path = tmp_path / f"source-{len(list(tmp_path.iterdir()))}"
+        path.write_bytes(data)
+        return path
+
+    return make

@@ -6,9 +6,13 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import psycopg
+from minio import Minio
 
 START_SECONDS = 60
 
@@ -208,3 +212,26 @@ def rgw(folder: Path) -> Iterator[str]:
         key = ("--access-key", S3_KEY, "--secret-key", S3_KEY)
         do("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid=test", "--display-name=test", *key)
         yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def postgres_database(server: str, template: str = "template1") -> Iterator[tuple[str, str]]:
+    """Name and SQLAlchemy URL of a new PostgreSQL database, a copy of another one."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield name, server.replace("postgresql:", "postgresql+psycopg:").removesuffix("postgres") + name
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def new_bucket(endpoint: str) -> dict[str, str]:
+    """Endpoint, keys and a fresh bucket of a real S3 server."""
+    bucket = f"test-{uuid.uuid4().hex}"
+    Minio(endpoint, S3_KEY, S3_KEY, secure=False, region="us-east-1").make_bucket(bucket)
+    return {
+        "endpoint": endpoint,
+        "access_key": S3_KEY,
+        "secret_key": S3_KEY,
+        "bucket": bucket,
+        "region": "us-east-1",
+    }
