@@ -26,6 +26,7 @@ from bench_cstore import make_series
 from onnx import TensorProto, helper, numpy_helper
 from sqlalchemy import insert, select
 
+from inference.inputs import InputImages
 from inference.pipeline import Pipeline
 from inference.prepare import prepare
 from inference.tables import work_items
@@ -189,8 +190,8 @@ class Bench:
     def bare(self, item: WorkItem) -> float:
         """Seconds of the session alone over the images of a work item."""
         stored = self.services.archive.instances(item.study, item.series)
-        pictures = [each for each in stored if each.number_of_frames]
-        inputs = [run.inputs for run in prepare(self.card, self.services.archive, pictures)]
+        images = [InputImages(tuple(each for each in stored if each.number_of_frames))]
+        inputs = [run.inputs for run in prepare(self.card, self.services.archive, images)]
         began = time.perf_counter()
         for each in inputs:
             self.session.run(None, each)

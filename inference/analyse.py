@@ -3,30 +3,31 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 
 from inference.findings import Analysis, ModelIdentity
+from inference.inputs import InputImages
 from inference.interpret import answered, interpret
 from inference.outputs.said import Answer
 from inference.patches import Array, run_in_patches
 from inference.prepare import Run, prepare
+from inference.several import missing
 from inference.suitability import Unsuitable
 from models.card import Card
 from models.runtime import Runtime
-from storage.instances import StoredInstance
 from storage.pixels.decode import FrameSource
 
 
-def analyse(
-    card: Card, archive: FrameSource, runtime: Runtime, instances: Sequence[StoredInstance]
-) -> Analysis:
-    """Run a model over the images of a series.
+def analyse(card: Card, archive: FrameSource, runtime: Runtime, images: Sequence[InputImages]) -> Analysis:
+    """Run a model over the images of its inputs.
 
     Args:
         card: the model.
         archive: where the images are.
         runtime: what runs the model.
-        instances: the series, or the part of it that the work is about; images it excludes are left out.
+        images: the series of each input, or the part of it that the work is about, the first input first;
+            images that the card excludes are left out.
 
     Returns:
         The findings and segments, or why there are none (`Analysis.refusal`).
@@ -37,23 +38,26 @@ def analyse(
     """
     seconds: dict[str, float] = {}
     try:
-        answers = _answers(card, archive, runtime, instances, seconds)
+        answers = _answers(card, archive, runtime, images, seconds)
     except Unsuitable as reason:
         identity = identity_of(card, runtime)
-        return Analysis(identity, tuple(instances), refusal=str(reason), timings=seconds)
+        sources = tuple(instance for each in images for instance in each.instances)
+        return Analysis(identity, sources, refusal=str(reason), timings=seconds)
     with _timed(seconds, "interpret"):
         said = interpret(card, answers)
     # Only now: a model that found too little memory on the graphics card has run on the CPU.
-    identity = identity_of(card, runtime)
+    identity = replace(identity_of(card, runtime), inputs=_series(card, images))
     frames = tuple(frame for each in answers for frame in each.run.frames)
+    further = [frame for each in answers for frame in each.run.further]
+    notes = [each.note for each in images if each.note]
     return Analysis(
         identity,
-        tuple(dict.fromkeys(frame.instance for frame in frames)),
+        tuple(dict.fromkeys(frame.instance for frame in (*frames, *further))),
         frames,
         said.findings,
         said.segments,
         said.looked_for,
-        said.flags,
+        (*notes, *missing(card, images), *said.flags),
         "; ".join(said.refusals) or None,
         seconds,
     )
@@ -72,15 +76,22 @@ def identity_of(card: Card, runtime: Runtime) -> ModelIdentity:
     )
 
 
+def _series(card: Card, images: Sequence[InputImages]) -> tuple[tuple[str, str], ...]:
+    """Series Instance UID by input, where the model has several."""
+    if len(card.images) == 1:
+        return ()
+    return tuple((each.name or card.image.name, each.instances[0].key.series) for each in images)
+
+
 def _answers(
     card: Card,
     archive: FrameSource,
     runtime: Runtime,
-    instances: Sequence[StoredInstance],
+    images: Sequence[InputImages],
     seconds: dict[str, float],
 ) -> list[Answer]:
     answers: list[Answer] = []
-    runs = prepare(card, archive, instances)
+    runs = prepare(card, archive, images)
     while True:
         with _timed(seconds, "prepare"):
             batch = list(islice(runs, card.runtime.max_batch))

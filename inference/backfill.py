@@ -1,18 +1,20 @@
 """Work for a model on what the archive holds already."""
 
-import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from inference.triggers import inputs_for, model_reference
+from inference.selection import Selection
+from inference.triggers import work_for
 from inference.workitems import NewWorkItem, Priority
 from models.card import Card
 from storage.archive import Archive
+from storage.errors import UnknownInstance
 from storage.search import Query
 
-_STUDY, _SERIES = "0020000D", "0020000E"
+_STUDY = "0020000D"
 _STUDIES_AT_A_TIME = 500
 
 
@@ -32,13 +34,10 @@ def matching_studies(archive: Archive, query: Query) -> Iterator[str]:
 
 def work_of(archive: Archive, card: Card, study: str, now: datetime) -> Iterator[NewWorkItem]:
     """The work items of a model on one study, of low priority: what arrives now goes first."""
-    for answer in archive.search(Query(level="series", study=study)).answers:
-        instances = archive.instances(study, _uid(answer, _SERIES))
-        headers = [json.loads(header) for header in archive.headers(instances)]
-        for inputs in inputs_for(card, instances, headers):
-            yield NewWorkItem(
-                model_reference(card), inputs, now, Priority.LOW, resource=card.runtime.resource
-            )
+    # What was deleted, or taken out of use, since the search leads to none.
+    with suppress(UnknownInstance):
+        for chosen in Selection(archive).in_study(card, study):
+            yield work_for(card, chosen, now, Priority.LOW)
 
 
 def _uid(answer: dict[str, object], tag: str) -> str:

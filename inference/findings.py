@@ -154,6 +154,8 @@ class ModelIdentity:
     """SHA-256 (hex) of the card, so that a changed threshold is another model."""
     runtime: tuple[tuple[str, str], ...] = ()
     """What ran it: `Runtime.describe` (runtime, version, provider, optimisation level)."""
+    inputs: tuple[tuple[str, str], ...] = ()
+    """What it ran on, where it has several inputs: their names, and the Series Instance UID of each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,9 +168,9 @@ class Analysis:
 
     model: ModelIdentity
     sources: tuple[StoredInstance, ...]
-    """Every instance that was read, in the order of the model's input."""
+    """Every instance that was read: those of `frames`, in that order, before those of other inputs."""
     frames: tuple[SourceFrame, ...] = ()
-    """The frames of the model's input in order; the first axis of every segment's label map."""
+    """The frames of the model's first image input in order; the first axis of every segment's label map."""
     findings: tuple[Finding, ...] = ()
     segments: tuple[Segment, ...] = ()
     looked_for: tuple[Code, ...] = ()

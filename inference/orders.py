@@ -1,12 +1,11 @@
 """Work that a person asks for: a model on a study or a series, whatever the triggers did."""
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Protocol
 
+from inference.selection import Selection
 from inference.triggers import work_for
 from inference.workitems import NewWorkItem, Priority, State, WorkItem, WorkItemError
 from inference.workitems_sql import SqlWorkItems, utc_now
@@ -14,7 +13,6 @@ from models.card import Card
 from models.errors import ModelsError
 from models.external import ExternalCard
 from storage.archive import Archive
-from storage.instances import StoredInstance
 
 
 class UnknownModel(WorkItemError):
@@ -84,15 +82,12 @@ class Orders:
             NothingToDo: the model is for none of the images.
         """
         card = self._card(model)
-        stored = self._archive.instances(study, series)
-        ordered = [
-            self._ordered(new)
-            for _, group in groupby(stored, key=lambda instance: instance.key.series)
-            for new in self._work_for(card, group, priority)
-        ]
-        if not ordered:
-            raise NothingToDo(f"{model} is for none of the images of {series or study}")
-        return ordered
+        selection = Selection(self._archive)
+        chosen = selection.in_study(card, study, series)
+        if not chosen:
+            why = "".join(f"; {reason}" for reason in dict.fromkeys(selection.reasons))
+            raise NothingToDo(f"{model} is for none of the images of {series or study}{why}")
+        return [self._ordered(work_for(card, each, self._clock(), priority)) for each in chosen]
 
     def _card(self, name: str) -> Card | ExternalCard:
         cards: list[Card | ExternalCard] = [*self._catalog.cards(), *self._catalog.external()]
@@ -103,13 +98,6 @@ class Orders:
             return self._catalog.get(name)
         except ModelsError as error:
             raise UnknownModel(str(error)) from error
-
-    def _work_for(
-        self, card: Card | ExternalCard, group: Iterable[StoredInstance], priority: Priority
-    ) -> list[NewWorkItem]:
-        instances = list(group)
-        headers = [json.loads(header) for header in self._archive.headers(instances)]
-        return work_for(card, instances, headers, self._clock(), priority)
 
     def _ordered(self, new: NewWorkItem) -> Ordered:
         if self._work.create_if_absent(new):

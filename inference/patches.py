@@ -33,18 +33,21 @@ def run_in_patches(
     Raises:
         ModelError: as `Runtime.run`, or a score map has not the size of its part.
     """
-    image = inputs[card.image.name]
-    shape = image.shape[2:]
-    missing = [(0, max(part - size, 0)) for part, size in zip(patch.size, shape, strict=True)]
-    padded = np.pad(image[0, 0], missing, mode="edge")
+    shape = inputs[card.image.name].shape[2:]
+    around = [(0, max(part - size, 0)) for part, size in zip(patch.size, shape, strict=True)]
+    # What lies on the same grid is taken apart with it.
+    alike = [each.name for each in card.images if card.image.name in {each.name, each.align}]
+    padded = {name: np.pad(inputs[name][0, 0], around, mode="edge") for name in alike}
+    size = padded[card.image.name].shape
     weight = _weight(patch)
     totals: dict[str, Array] = {}
-    weights = np.zeros(padded.shape, np.float32)
-    for place in _places(padded.shape, patch):
-        outputs = runtime.run(card, {**inputs, card.image.name: padded[place][None, None]}, seconds)
+    weights = np.zeros(size, np.float32)
+    for place in _places(size, patch):
+        parts = {name: whole[place][None, None] for name, whole in padded.items()}
+        outputs = runtime.run(card, {**inputs, **parts}, seconds)
         for name, scores in outputs.items():
             _check(name, scores, patch)
-            total = totals.setdefault(name, np.zeros((1, scores.shape[1], *padded.shape), np.float32))
+            total = totals.setdefault(name, np.zeros((1, scores.shape[1], *size), np.float32))
             total[(0, slice(None), *place)] += scores[0] * weight
         weights[place] += weight
     whole = tuple(slice(0, size) for size in shape)

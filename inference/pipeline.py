@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from inference.company import Company
 from inference.findings import Analysis
 from inference.governance import ModelStopped
 from inference.heartbeat import Heartbeat
+from inference.inputs import InputImages, are_all_there, stored_images
 from inference.records import FindingRecord
 from inference.results.context import Report, ResultContext
 from inference.results.reading import read_findings
@@ -23,18 +25,18 @@ from inference.results.rehearsal import rehearse
 from inference.results.rows import finding_records
 from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
+from inference.selection import Chosen, Selection
 from inference.suitability import Unsuitable
 from inference.summaries.make import Summarize, no_summaries
-from inference.triggers import model_reference
-from inference.ups.data_set import subject_of
-from inference.workitems import RESOURCES, Inputs, LeaseLost, NewWorkItem, Outcome, State, WorkItem
+from inference.triggers import model_reference, work_for
+from inference.workitems import RESOURCES, LeaseLost, NewWorkItem, Outcome, State, WorkItem
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
 from models.errors import CardError, ModelError
 from models.runtime import Runtime
 from storage.archive import Archive
 from storage.errors import DuplicateInstance, StorageDown, StorageFull, UnknownInstance
-from storage.instances import Origin, StoredInstance
+from storage.instances import Origin
 from storage.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -200,11 +202,11 @@ class Pipeline:
         context = ResultContext(item.uid, item.created_at, self._predecessor(item))
         if stored := self._stored_before(context):
             return self._work.complete(item.uid, transaction, *stored, timings={})
-        card, instances = self._card(item), self._instances(item)
-        with self._company.holding(sum(each.size for each in instances)):
+        card, images = self._card(item), self._images(item)
+        with self._company.holding(sum(each.size for some in images for each in some.instances)):
             timings = self._waits(item)
             self._work.progress(item.uid, transaction, 10, "running the model")
-            analysis = self._analysis(card, instances)
+            analysis = self._analysis(card, images)
             timings |= analysis.timings
             heartbeat.check()
             if item.shadow:
@@ -226,8 +228,8 @@ class Pipeline:
             "queue": (self._clock() - item.created_at).total_seconds(),
         }
 
-    def _analysis(self, card: Card, instances: Sequence[StoredInstance]) -> Analysis:
-        analysis = analyse(card, self._archive, self._runtime, instances)
+    def _analysis(self, card: Card, images: Sequence[InputImages]) -> Analysis:
+        analysis = analyse(card, self._archive, self._runtime, images)
         if analysis.refusal is not None:
             raise Unsuitable(analysis.refusal)
         return analysis
@@ -240,17 +242,27 @@ class Pipeline:
         current = model_reference(card)
         if current == item.model:
             return card
-        new = NewWorkItem(
-            current,
-            self._work.inputs(item.uid),
-            self._clock(),
-            item.priority,
-            item.received_at,
-            resource=card.runtime.resource,
-            subject=subject_of(item.attributes),
-        )
-        self._work.create_if_absent(new)
-        raise Superseded(f"{card.name} is at version {card.version} now, see {new.uid}")
+        news = self._again(card, item)
+        for new in news:
+            self._work.create_if_absent(new)
+        where = "".join(f", see {new.uid}" for new in news)
+        raise Superseded(f"{card.name} is at version {card.version} now{where}")
+
+    def _again(self, card: Card, item: WorkItem) -> list[NewWorkItem]:
+        """The work of another version: on the same images, or on those that its inputs take."""
+        inputs = self._work.inputs(item.uid)
+        if len(card.images) == len(inputs.parts) == 1:
+            chosen = [Chosen(inputs, item.attributes)]
+        else:
+            chosen = self._chosen_anew(card, item)
+        work = (work_for(card, each, self._clock(), item.priority) for each in chosen)
+        return [replace(new, received_at=item.received_at) for new in work]
+
+    def _chosen_anew(self, card: Card, item: WorkItem) -> list[Chosen]:
+        try:
+            return Selection(self._archive).in_study(card, item.study, item.series)
+        except UnknownInstance:
+            return []
 
     def _in_shadow(self, item: WorkItem) -> Card:
         for card in self._shadows():
@@ -258,18 +270,13 @@ class Pipeline:
                 return card
         raise Superseded(f"{item.model.name} {item.model.version} does not run in shadow any more")
 
-    def _instances(self, item: WorkItem) -> list[StoredInstance]:
+    def _images(self, item: WorkItem) -> list[InputImages]:
         """The very images that the item was made for."""
         inputs = self._work.inputs(item.uid)
-        wanted = set(inputs.sops)
-        try:
-            stored = self._archive.instances(item.study, item.series)
-        except UnknownInstance:
-            stored = []
-        instances = [instance for instance in stored if instance.key.sop in wanted]
-        if not instances or Inputs.of_series(instances).fingerprint != inputs.fingerprint:
+        images = stored_images(self._archive, inputs)
+        if not are_all_there(images, inputs):
             raise Superseded("images were deleted or replaced since")
-        return instances
+        return images
 
     def _predecessor(self, item: WorkItem) -> Report | None:
         """The report that this one supersedes: that of the last earlier item that came to one."""

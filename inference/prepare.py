@@ -1,22 +1,22 @@
 """From stored images to what a model takes: checked, in the values, size and layout of its card."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.findings import SourceFrame
+from inference.inputs import InputImages
 from inference.picture import read_picture
+from inference.several import Placed, placed
 from inference.suitability import Unsuitable
-from inference.volume import Values, Volume, read_headers, read_volume
+from inference.volume import Volume, read_headers
 from models.card import Card
-from models.preprocess import Placement, picture_tensor, placement, volume_tensor
-from models.schema.inputs import SpacingInput
-from models.volume_grid import VolumeGrid, volume_grid
-from storage.instances import StoredInstance
+from models.preprocess import Placement, picture_tensor, placement
+from models.schema.inputs import ImageInput, PresenceInput, SpacingInput
+from models.volume_grid import VolumeGrid
 from storage.pixels.attributes import Attributes
 from storage.pixels.decode import FrameSource
 
@@ -32,26 +32,30 @@ class Run:
     """The slices of a volume, or the one frame of a picture."""
     placement: Placement | VolumeGrid
     volume: Volume | None = None
+    further: tuple[SourceFrame, ...] = ()
+    """Those of the other inputs."""
 
 
-def prepare(card: Card, archive: FrameSource, instances: Sequence[StoredInstance]) -> Iterator[Run]:
+def prepare(card: Card, archive: FrameSource, images: Sequence[InputImages]) -> Iterator[Run]:
     """The runs that a model needs over these images, made one at a time.
 
-    A series is one run over its volume; otherwise every frame is one run, in the order of `instances`.
+    A series, with those of the other inputs, is one run over its volume; otherwise every frame is one run, in
+    the order of the images.
 
     Args:
         card: the model's card.
         archive: where the images are.
-        instances: of one series; those without pixels, and those `image_type_exclude` names, are left out.
+        images: those of the first input, and of each other that there are some for; images without pixels,
+            and those `image_type_exclude` names, are left out.
 
     Raises:
         Unsuitable: the images do not suit the model; the message is the reason for the reader.
         StorageError: the archive cannot give them.
     """
     if card.applies_to.scope == "series":
-        yield _volume_run(card, archive, instances)
+        yield _volume_run(card, placed(card, archive, images))
         return
-    headers = read_headers(archive, instances, card.applies_to)
+    headers = read_headers(archive, images[0].instances, card.rules_of(card.image))
     for instance, header in headers.values():
         if card.applies_to.scope == "instance" and instance.number_of_frames > 1:
             raise Unsuitable(f"the image has {instance.number_of_frames} frames, the model takes single ones")
@@ -59,29 +63,23 @@ def prepare(card: Card, archive: FrameSource, instances: Sequence[StoredInstance
             yield _picture_run(card, archive, SourceFrame(instance, number), header)
 
 
-def _volume_run(card: Card, archive: FrameSource, instances: Sequence[StoredInstance]) -> Run:
-    image = card.image
-    values: Values = "stored" if image.values == "stored" else "modality"
-    volume = read_volume(archive, instances, card.applies_to, card.checks, values)
-    grid = volume_grid(volume.array.shape, volume.spacing, image, card.checks.orientation)
-    _check_voxels(grid, card)
-    inputs = {image.name: volume_tensor(volume.array, image, grid)}
+def _volume_run(card: Card, volumes: Mapping[str, Placed]) -> Run:
+    first = volumes[card.image.name]
+    inputs: dict[str, Array] = {}
     for item in card.inputs:
-        if isinstance(item, SpacingInput):
-            inputs[item.name] = np.array(_spacing(volume, grid), np.float32)
-    return Run(inputs, volume.frames, grid, volume)
-
-
-def _check_voxels(grid: VolumeGrid, card: Card) -> None:
-    if prod(grid.shape) > card.checks.max_voxels:
-        raise Unsuitable(
-            f"resampled, the volume has {' x '.join(map(str, grid.shape))} voxels, "
-            f"more than {card.checks.max_voxels}"
-        )
-
-
-def _spacing(volume: Volume, grid: VolumeGrid) -> list[float]:
-    return [abs(axis.step) * volume.spacing[axis.source] for axis in grid.axes]
+        match item:
+            case ImageInput():
+                inputs[item.name] = volumes[item.name].tensor
+            case SpacingInput():
+                inputs[item.name] = np.array(first.spacing, np.float32)
+            case PresenceInput():
+                inputs[item.name] = np.array([volumes[item.of].volume is not None], np.float32)
+    grid, volume = first.grid, first.volume
+    assert isinstance(grid, VolumeGrid)  # noqa: S101 - the first input is aligned with no other
+    assert volume is not None  # noqa: S101 - nor is it optional
+    others = (each.volume for name, each in volumes.items() if name != card.image.name)
+    further = tuple(frame for other in others if other is not None for frame in other.frames)
+    return Run(inputs, volume.frames, grid, volume, further)
 
 
 def _picture_run(card: Card, archive: FrameSource, source: SourceFrame, header: Attributes) -> Run:

@@ -7,13 +7,14 @@ from typing import Any, Protocol
 from pydicom import Dataset, dcmread
 
 from inference.analyse import analyse
+from inference.inputs import InputImages, are_all_there, stored_images
 from inference.records import FindingRecord
 from inference.results.context import Report, ResultContext
 from inference.results.reading import algorithm_parameters, is_report, predecessors, read_findings
 from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
 from inference.reviewing import Reviews
-from inference.workitems import Inputs, UnknownWorkItem, WorkItem
+from inference.workitems import UnknownWorkItem, WorkItem
 from inference.workitems_sql import SqlWorkItems
 from models.card import Card
 from models.runtime import Runtime
@@ -34,8 +35,8 @@ class Provenance:
 
     report: StoredInstance
     item: WorkItem
-    inputs: tuple[StoredInstance, ...]
-    """Those that are still stored."""
+    inputs: tuple[InputImages, ...]
+    """What is still stored of them."""
     missing: tuple[str, ...]
     """SOP Instance UIDs of those that are not."""
     intact: bool
@@ -83,13 +84,14 @@ class Replay:
             wanted = self._work.inputs(item.uid)
         except UnknownWorkItem as error:
             raise InvalidQuery(f"{error}: the work list does not know what {result} was made from") from None
-        there = self._there(wanted)
+        there = tuple(stored_images(self._archive, wanted))
+        stored_sops = {instance.key.sop for each in there for instance in each.instances}
         return Provenance(
             stored,
             item,
             there,
-            tuple(sorted(set(wanted.sops) - {each.key.sop for each in there})),
-            bool(there) and Inputs.of_series(there).fingerprint == wanted.fingerprint,
+            tuple(sorted(set(wanted.sops) - stored_sops)),
+            are_all_there(there, wanted),
             tuple(findings),
             algorithm_parameters(sr),
             self._card(item),
@@ -104,7 +106,7 @@ class Replay:
         return {
             "report": {"sop": result, "digest": origin.report.digest, "stored_at": origin.report.stored_at},
             "work_item": item.as_json(),
-            "inputs": [{"sop": each.key.sop, "digest": each.digest} for each in origin.inputs],
+            "inputs": [row for each in origin.inputs for row in _rows(each)],
             "inputs_missing": list(origin.missing),
             "inputs_intact": origin.intact,
             "parameters": list(origin.parameters),
@@ -138,7 +140,7 @@ class Replay:
             raise InvalidQuery(
                 f"{origin.item.model.name} {origin.item.model.version} is no longer there as it was then"
             )
-        analysis = analyse(origin.card, self._archive, runtime, list(origin.inputs))
+        analysis = analyse(origin.card, self._archive, runtime, origin.inputs)
         if analysis.refusal is not None:
             return [f"the model refuses now: {analysis.refusal}"]
         images = source_images(self._archive.headers(analysis.sources))
@@ -172,17 +174,19 @@ class Replay:
         with self._archive.open(stored) as file:
             return dcmread(file)
 
-    def _there(self, wanted: Inputs) -> tuple[StoredInstance, ...]:
-        try:
-            stored = self._archive.instances(wanted.study, wanted.series)
-        except UnknownInstance:
-            return ()
-        return tuple(each for each in stored if each.key.sop in set(wanted.sops))
-
     def _card(self, item: WorkItem) -> Card | None:
         wanted = (item.model.name, item.model.digest, item.model.card_digest)
         cards = self._packages.versions()
         return next((c for c in cards if (c.name, c.model.sha256, c.digest) == wanted), None)
+
+
+def _rows(images: InputImages) -> list[dict[str, str]]:
+    """Which input got which images; the first input has no name."""
+    name = {"input": images.name} if images.name else {}
+    return [
+        {**name, "series": each.key.series, "sop": each.key.sop, "digest": each.digest}
+        for each in images.instances
+    ]
 
 
 def _different(before: Sequence[FindingRecord], objects: ResultObjects) -> list[str]:

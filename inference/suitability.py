@@ -1,10 +1,11 @@
 """Whether a model may be run on these images at all, from their headers."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from pydicom.datadict import tag_for_keyword
 
-from models.schema.images import AppliesTo, AttributeRule
+from models.schema.images import AttributeRule, Match
 from storage.pixels.attributes import Attributes, functional_group, numbers, values
 
 _MODALITY, _SOP_CLASS, _IMAGE_TYPE = "00080060", "00080016", "00080008"
@@ -16,8 +17,8 @@ class Unsuitable(Exception):
     """These images do not suit the model; `str(error)` is the reason as a reader is told it."""
 
 
-def reason_against(rules: AppliesTo, header: Attributes) -> str | None:
-    """Why an image is none that `[applies_to]` of a card names; None when it is one.
+def reason_against(rules: Match, header: Attributes) -> str | None:
+    """Why an image is none that `[applies_to]` or `[inputs.match]` of a card names; None when it is one.
 
     Args:
         rules: the card's table.
@@ -35,6 +36,16 @@ def reason_against(rules: AppliesTo, header: Attributes) -> str | None:
     excluded = _listed("ImageType", texts(header, _IMAGE_TYPE), rules.image_type_exclude)
     attributes = (_against(rule, header) for rule in rules.attributes)
     return next((reason for reason in (*wanted, excluded, *attributes) if reason), None)
+
+
+def reason_against_all(rules: Sequence[Match], header: Attributes) -> str | None:
+    """As `reason_against`, by the first of several rules that the image does not keep."""
+    return next((reason for each in rules if (reason := reason_against(each, header))), None)
+
+
+def fewest(rules: Sequence[Match]) -> int:
+    """How many images there must be that keep these rules, at least."""
+    return max(each.min_instances for each in rules)
 
 
 def check_hounsfield(header: Attributes) -> None:
@@ -77,9 +88,18 @@ def _against(rule: AttributeRule, header: Attributes) -> str | None:
         return f"{rule.keyword} is not stated" if rule.missing == "refuse" else None
     return (
         _not_listed(rule.keyword, found, rule.any_of, rule.missing)
+        or _unlike(rule, found)
         or _listed(rule.keyword, found, rule.none_of)
         or _out_of_range(rule, numbers(header, tag))
     )
+
+
+def _unlike(rule: AttributeRule, found: Sequence[str]) -> str | None:
+    # Brackets are no pattern here, as they are none in DICOM (PS3.4 C.2.2.2.4).
+    patterns = [pattern.upper().replace("[", "[[]") for pattern in rule.like]
+    if not patterns or any(fnmatchcase(value, pattern) for value in found for pattern in patterns):
+        return None
+    return f"{rule.keyword} is {_shown(found)}, not like {' or '.join(rule.like)}"
 
 
 def _out_of_range(rule: AttributeRule, found: Sequence[float]) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,16 +10,15 @@ from typing import Protocol
 from inference.completeness import ARRIVALS, Arrivals, Completeness
 from inference.expected import expected_images
 from inference.pace import learnt_wait, peer_of, sender_of
-from inference.suitability import reason_against
+from inference.selection import Chosen, Selection
 from inference.ups.data_set import subject_of
-from inference.workitems import Inputs, ModelReference, NewWorkItem, Performer, Priority
+from inference.workitems import ModelReference, NewWorkItem, Performer, Priority
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
 from models.external import ExternalCard
 from storage.archive import Archive
 from storage.errors import StorageDown, UnknownInstance
 from storage.events import Event
-from storage.instances import StoredInstance
 from storage.pixels.attributes import Attributes
 
 log = logging.getLogger(__name__)
@@ -183,63 +182,52 @@ class Triggers:
         return [*self._catalog.cards(), *self._catalog.external()]
 
     def _work_for(self, arrivals: Arrivals) -> list[NewWorkItem]:
-        """The work items for the images of a series as they are now."""
+        """The work items for the images of a series as they are now, and where others go with them."""
+        selection = Selection(self._archive, self._incomplete)
         try:
-            instances = self._archive.instances(arrivals.study, arrivals.series)
+            header = selection.header(arrivals.study, arrivals.series)
         except UnknownInstance:
             return []
-        headers = [json.loads(header) for header in self._archive.headers(instances)]
         sender, now = peer_of(arrivals.sender), self._clock()
         cards = [*((card, False) for card in self._cards()), *((card, True) for card in self._shadows())]
         news: list[NewWorkItem] = []
         for card, shadow in cards:
-            ruling = self._rules(card.name, sender, headers[0], now)
+            ruling = self._rules(card.name, sender, header, now)
             if ruling.run:
                 # Nobody waits for a shadow.
                 priority = Priority.LOW if shadow else ruling.priority
-                work = work_for(card, instances, headers, ruling.due_at, priority)
+                chosen = selection.after(card, arrivals.study, arrivals.series)
+                work = (work_for(card, each, ruling.due_at, priority) for each in chosen)
                 news += [replace(new, shadow=shadow, received_at=arrivals.received_at) for new in work]
         return news
 
+    def _incomplete(self, series: Collection[str]) -> set[str]:
+        """Those of these series whose time has not come.
+
+        Of several series that wait for each other whichever is due last finds the others due, in whatever
+        process, whether or not their rows have been taken.
+        """
+        now = self._clock()
+        return {uid for uid, each in self._work.arrivals.waiting(series).items() if each.due_at > now}
+
 
 def work_for(
-    card: Card | ExternalCard,
-    instances: Sequence[StoredInstance],
-    headers: Sequence[Attributes],
-    due_at: datetime,
-    priority: Priority = Priority.MEDIUM,
-) -> list[NewWorkItem]:
-    """The work of a model on the images of a series."""
+    card: Card | ExternalCard, chosen: Chosen, due_at: datetime, priority: Priority = Priority.MEDIUM
+) -> NewWorkItem:
+    """The work of a model on the images that were chosen for it."""
     if isinstance(card, Card):
         performer, resource = Performer.WORKER, card.runtime.resource
     else:
         performer, resource = Performer.OUTSIDE, "cpu"
-    model, subject = model_reference(card), subject_of(headers[0]) if headers else {}
-    return [
-        NewWorkItem(model, inputs, due_at, priority, performer=performer, resource=resource, subject=subject)
-        for inputs in inputs_for(card, instances, headers)
-    ]
-
-
-def inputs_for(
-    card: Card | ExternalCard, instances: Sequence[StoredInstance], headers: Sequence[Attributes]
-) -> list[Inputs]:
-    """What of a series a model would run on.
-
-    A model of whole series gets all its images when enough of them are what it is for: that others among them
-    are not is for its checks to say. Other models get each image that they are for by itself.
-    """
-    rules = card.applies_to
-    suitable = [
-        instance
-        for instance, header in zip(instances, headers, strict=True)
-        if instance.number_of_frames and reason_against(rules, header) is None
-    ]
-    if len(suitable) < max(rules.min_instances, 1):
-        return []
-    if rules.scope == "series":
-        return [Inputs.of_series([instance for instance in instances if instance.number_of_frames])]
-    return [Inputs.of_instance(instance) for instance in suitable]
+    return NewWorkItem(
+        model_reference(card),
+        chosen.inputs,
+        due_at,
+        priority,
+        performer=performer,
+        resource=resource,
+        subject=subject_of(chosen.header),
+    )
 
 
 def model_reference(card: Card | ExternalCard) -> ModelReference:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from inference.findings import SourceFrame
 from inference.geometry import FramePlace, InPlane, frame_places
 from inference.stack import Stack, stacked
-from inference.suitability import Unsuitable, check_hounsfield, reason_against
-from models.schema.images import AppliesTo, Checks
+from inference.suitability import Unsuitable, check_hounsfield, fewest, reason_against_all
+from models.schema.images import Checks, Match
 from storage.instances import StoredInstance
-from storage.pixels.attributes import Attributes
+from storage.pixels.attributes import Attributes, text
 from storage.pixels.decode import FrameSource, decode_frame, read_attributes
 from storage.pixels.errors import UndecodablePixels
 from storage.pixels.grayscale import modality_values
@@ -28,6 +28,7 @@ _AHEAD = 16
 """Decoded frames held beside the volume."""
 # Modality LUT, VOI LUT, palettes: tables that the archive keeps apart from the header.
 _TABLES = ("00283000", "00283010", "00281201", "00281221")
+_FRAME_OF_REFERENCE = "00200052"
 _PICTURE = 2
 
 
@@ -45,6 +46,8 @@ class Volume:
     """The frame of each slice."""
     in_plane: InPlane
     """How a stored frame was turned."""
+    frame_of_reference: str = ""
+    """Frame of Reference UID (PS3.3 C.7.4.1) of all of its images; empty where they do not state one."""
 
     def patient(self, z: float, y: float, x: float) -> tuple[float, float, float]:
         """Where a place in the array lies in the patient, in mm (LPS)."""
@@ -55,11 +58,11 @@ class Volume:
 def read_volume(
     archive: FrameSource,
     instances: Sequence[StoredInstance],
-    applies_to: AppliesTo,
+    rules: Sequence[Match],
     checks: Checks,
     values: Values = "modality",
 ) -> Volume:
-    """Read the images of a series that the card is for as one volume.
+    """Read the images of a series that the card is for, by all of its `rules`, as one volume.
 
     Localizers and what else `image_type_exclude` names are left out; every other image must fit.
 
@@ -67,7 +70,7 @@ def read_volume(
         Unsuitable: the images are not those the card is for, make no regular volume, or cannot be decoded.
         StorageError: the archive cannot give them.
     """
-    headers = read_headers(archive, instances, applies_to)
+    headers = read_headers(archive, instances, rules)
     places = [place for instance, header in headers.values() for place in frame_places(instance, header)]
     stack = stacked(places, checks)
     if checks.units == "HU":
@@ -76,11 +79,13 @@ def read_volume(
     by_sop = {sop: header for sop, (_, header) in headers.items()}
     array = _filled(stack, _frames(archive, stack.places, by_sop, values))
     frames = tuple(place.source for place in stack.places)
-    return Volume(array, stack.spacing, stack.affine, frames, stack.in_plane)
+    stated = {text(header, _FRAME_OF_REFERENCE) for header in by_sop.values()}
+    frame_of_reference = stated.pop() if len(stated) == 1 else ""
+    return Volume(array, stack.spacing, stack.affine, frames, stack.in_plane, frame_of_reference)
 
 
 def read_headers(
-    archive: FrameSource, instances: Sequence[StoredInstance], applies_to: AppliesTo
+    archive: FrameSource, instances: Sequence[StoredInstance], rules: Sequence[Match]
 ) -> dict[str, tuple[StoredInstance, Attributes]]:
     """The instances that the card is for, with their headers, by SOP Instance UID.
 
@@ -93,15 +98,15 @@ def read_headers(
         header: Attributes = json.loads(data)
         if any(tag in header for tag in _TABLES):
             header = read_attributes(archive, instance)
-        reason = reason_against(applies_to, header)
+        reason = reason_against_all(rules, header)
         if reason is None:
             chosen[instance.key.sop] = (instance, header)
         elif not reason.startswith("ImageType"):
             raise Unsuitable(reason)
         else:
             reasons.append(reason)
-    if len(chosen) < max(applies_to.min_instances, 1):
-        why = reasons[0] if reasons else f"the model needs at least {applies_to.min_instances}"
+    if len(chosen) < (least := fewest(rules)):
+        why = reasons[0] if reasons else f"the model needs at least {least}"
         raise Unsuitable(f"{len(chosen)} image{'' if len(chosen) == 1 else 's'}: {why}")
     return chosen
 

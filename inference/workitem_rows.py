@@ -1,15 +1,16 @@
 """A work item as a row of its table, and back."""
 
+import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
+from inference.inputs import Inputs, SeriesInput
 from inference.tables import work_items
 from inference.workitems import (
-    Inputs,
     ModelReference,
     NewWorkItem,
     Outcome,
@@ -23,6 +24,8 @@ from inference.workitems import (
 COLUMNS = [column for column in work_items.c if column.name not in {"inputs", "patient_id"}]
 """What a `WorkItem` is made of."""
 _PATIENT_ID = "00100020"
+_HEAD = "> "
+"""How the line begins that names an input; JSON follows. UIDs do not begin so."""
 
 
 def fetch(connection: Connection, uid: str, *, lock: bool = False) -> WorkItem:
@@ -51,18 +54,39 @@ def fetch_inputs(connection: Connection, uid: str) -> Inputs:
     found = connection.execute(query.where(row.uid == uid)).one_or_none()
     if found is None:
         raise UnknownWorkItem(uid)
-    lines = [line.split(" ") for line in zlib.decompress(found.inputs).decode().split("\n")]
-    sops = tuple(line[0] for line in lines)
-    classes = tuple(line[1] for line in lines if len(line) > 1)
-    return Inputs(found.study_uid, found.series_uid, sops, found.fingerprint, found.subject_uid, classes)
+    text = zlib.decompress(found.inputs).decode()
+    parts = tuple(_parts(text, found.study_uid, found.series_uid))
+    return Inputs(parts, found.fingerprint, found.subject_uid)
 
 
 def packed(inputs: Inputs) -> bytes:
-    """The instances of a work item: a line each, with SOP Instance and SOP Class UID."""
-    if not inputs.sop_classes:
-        return zlib.compress("\n".join(inputs.sops).encode())
-    pairs = zip(inputs.sops, inputs.sop_classes, strict=True)
-    return zlib.compress("\n".join(f"{sop} {sop_class}" for sop, sop_class in pairs).encode())
+    """The instances of a work item: a line each, with SOP Instance and SOP Class UID.
+
+    Before those of each input but the first a line says which input and series it is.
+    """
+    return zlib.compress("\n".join(line for part in inputs.parts for line in _lines(part)).encode())
+
+
+def _lines(part: SeriesInput) -> Iterator[str]:
+    if part.name:
+        yield _HEAD + json.dumps([part.study, part.series, part.name, part.note])
+    classes = part.sop_classes or ("",) * len(part.sops)
+    yield from (" ".join(filter(None, line)) for line in zip(part.sops, classes, strict=True))
+
+
+def _parts(text: str, study: str, series: str) -> Iterator[SeriesInput]:
+    first, *further = f"\n{text}".split(f"\n{_HEAD}")
+    yield _part(first.split("\n")[1:], study, series)
+    for block in further:
+        head, *lines = block.split("\n")
+        yield _part(lines, *json.loads(head))
+
+
+def _part(lines: Sequence[str], study: str, series: str, name: str = "", note: str = "") -> SeriesInput:
+    pairs = [line.split(" ") for line in lines]
+    sops = tuple(pair[0] for pair in pairs)
+    classes = tuple(pair[1] for pair in pairs if len(pair) > 1)
+    return SeriesInput(study, series, sops, classes, name, note)
 
 
 def new_row(new: NewWorkItem, now: datetime) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Work items: one model over one set of instances, as a Unified Procedure Step (PS3.4 Annex CC)."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from inference.inputs import Inputs
 from inference.uids import uid_from
-from storage.instances import StoredInstance
 
 
 class WorkItemError(Exception):
@@ -85,38 +84,6 @@ class Outcome(StrEnum):
     """CANCELED before it began, because more or other images of the series arrived."""
     WITHDRAWN = "withdrawn"
     """CANCELED by request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The instances a work item is about."""
-
-    study: str
-    series: str
-    sops: tuple[str, ...]
-    """SOP Instance UIDs in ascending order."""
-    fingerprint: str
-    """SHA-256 (hex) over SOP Instance UIDs and data set digests."""
-    subject: str
-    """What a later work item of the same model supersedes: the series, or the one instance where each
-    instance is an input of its own."""
-    sop_classes: tuple[str, ...] = ()
-    """SOP Class UIDs of the instances in the same order; empty where they were not noted."""
-
-    @classmethod
-    def of_series(cls, instances: Sequence[StoredInstance]) -> "Inputs":
-        """All of `instances`, of one series and in any order, as one input."""
-        ordered = sorted(instances, key=lambda instance: (instance.key.sop, instance.digest))
-        text = "\n".join(f"{instance.key.sop} {instance.digest}" for instance in ordered)
-        key, fingerprint = instances[0].key, hashlib.sha256(text.encode()).hexdigest()
-        sops = tuple(instance.key.sop for instance in ordered)
-        classes = tuple(instance.sop_class for instance in ordered)
-        return cls(key.study, key.series, sops, fingerprint, key.series, classes)
-
-    @classmethod
-    def of_instance(cls, instance: StoredInstance) -> "Inputs":
-        """One instance as an input of its own."""
-        return replace(cls.of_series([instance]), subject=instance.key.sop)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Select, and_, func, or_, select, upda
 from inference.arrivals_sql import SqlArrivals, learn, take
 from inference.completeness import Arrivals
 from inference.findings_sql import add_findings
+from inference.inputs import Inputs
 from inference.inserting import insert_if_absent
 from inference.records import FindingRecord
 from inference.shadow_sql import add_shadow_result
@@ -22,7 +23,6 @@ from inference.workitems import (
     FINAL,
     RESOURCES,
     IllegalTransition,
-    Inputs,
     LeaseLost,
     NewWorkItem,
     Outcome,

@@ -14,10 +14,11 @@ from pydantic_core import ErrorDetails
 from models.errors import CardError
 from models.external import ExternalCard
 from models.schema.base import Table, Text
-from models.schema.images import AppliesTo, Checks, ModelFile
+from models.schema.images import AppliesTo, Checks, Match, ModelFile
 from models.schema.inputs import ImageInput, Input
 from models.schema.outputs import Group, Guard, LabelMapOutput, MeasurementOutput, Output
 from models.schema.running import Running
+from models.schema.together import Misfit, check_inputs
 
 CARD_FILE = "card.toml"
 
@@ -80,8 +81,21 @@ class Card(Table):
 
     @property
     def image(self) -> ImageInput:
-        """The one input that takes pixels."""
-        return next(item for item in self.inputs if isinstance(item, ImageInput))
+        """The first image input: what the model finds lies on its images."""
+        return self.images[0]
+
+    @property
+    def images(self) -> tuple[ImageInput, ...]:
+        """The inputs that take pixels."""
+        return tuple(item for item in self.inputs if isinstance(item, ImageInput))
+
+    def rules_of(self, image: ImageInput) -> tuple[Match, ...]:
+        """What images an input takes: they must keep all of these."""
+        return (self.applies_to, *([image.match] if image.match else []))
+
+    def checks_of(self, image: ImageInput) -> Checks:
+        """What the images of an input must be like."""
+        return image.checks or self.checks
 
     @property
     def input_names(self) -> set[str]:
@@ -110,26 +124,13 @@ class Card(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if sum(isinstance(item, ImageInput) for item in self.inputs) != 1:
-            raise ValueError("inputs must have exactly one of kind 'image'")
         _unique("inputs", [item.name for item in self.inputs])
         _unique("outputs", [item.name for item in self.outputs])
-        self._check_volume()
-        self._check_segments()
-        return self
-
-    def _check_volume(self) -> None:
-        is_volume = self.image.layout == "NCDHW"
-        if is_volume != (self.applies_to.scope == "series"):
-            raise ValueError('layout NCDHW and scope = "series" go together')
-        if self.image.axes and self.checks.orientation == "any":
-            raise ValueError("inputs.axes needs checks.orientation")
+        check_inputs(self.inputs, self.applies_to, self.checks)
         if self.image.patch and any(not _is_score_map(output) for output in self.outputs):
             raise ValueError('inputs.patch goes with label maps of encoding "argmax" or "scores" only')
-        if is_volume and self.image.values == "voi8":
-            raise ValueError('a volume takes values = "modality" or "stored"')
-        if is_volume and self.checks.geometry != "regular-volume":
-            raise ValueError('a volume needs checks.geometry = "regular-volume"')
+        self._check_segments()
+        return self
 
     def _check_segments(self) -> None:
         maps = [output for output in self.outputs if isinstance(output, LabelMapOutput)]
@@ -186,11 +187,13 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
 def _explained(path: Path, data: bytes, error: ValidationError) -> list[str]:
     lines = data.decode().splitlines()
     told = []
-    problems = error.errors(include_url=False, include_context=False)
+    problems = error.errors(include_url=False)
     for problem in problems:
         if problem["type"] == "too_short" and _has_inner(problem["loc"], problems):
             continue
-        location = [part for part in problem["loc"] if not _is_kind(part)]
+        cause = problem.get("ctx", {}).get("error")
+        inner = cause.location if isinstance(cause, Misfit) else ()
+        location = [part for part in (*problem["loc"], *inner) if not _is_kind(part)]
         line = _line_of(lines, location)
         place = f"{path}:{line}" if line else str(path)
         key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(
@@ -208,7 +211,7 @@ def _has_inner(location: tuple[str | int, ...], problems: Sequence[ErrorDetails]
 
 def _is_kind(part: str | int) -> bool:
     """Pydantic puts the chosen `kind` into the location; the author wrote no such key."""
-    return part in {"image", "spacing", "scores", "label-map", "measurement", "points", "boxes"}
+    return part in {"image", "spacing", "presence", "scores", "label-map", "measurement", "points", "boxes"}
 
 
 def _line_of(lines: Sequence[str], location: Sequence[str | int]) -> int | None:

@@ -124,7 +124,8 @@ def _check_interface(card: Card, graph: Any) -> None:
     missing = card.output_names - {item.name for item in graph.output}
     if missing:
         raise ModelError(f"{card.model_path}: has no output {_listed(missing)}")
-    _check_image(card.model_path, card.image, inputs[card.image.name].type.tensor_type)
+    for image in card.images:
+        _check_image(card.model_path, image, inputs[image.name].type.tensor_type)
     if card.runtime.max_batch > 1:
         outputs = (item for item in graph.output if item.name in card.output_names)
         _check_batch(card.model_path, [*inputs.values(), *outputs])

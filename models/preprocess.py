@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from models.aligned_grid import AlignedGrid
 from models.schema.inputs import ImageInput
 from models.volume_grid import VolumeGrid
 
@@ -92,7 +93,7 @@ def picture_tensor(picture: Array, spec: ImageInput) -> Array:
     return normal[None] if spec.layout == "NCHW" else np.moveaxis(normal, 0, -1)[None]
 
 
-def volume_tensor(volume: Array, spec: ImageInput, grid: VolumeGrid) -> Array:
+def volume_tensor(volume: Array, spec: ImageInput, grid: VolumeGrid | AlignedGrid) -> Array:
     """A volume [slices, rows, columns] as [1, 1, *grid.shape]; not copied where nothing changes."""
     values = grid.sampled(_clipped(volume, spec), spec.pad_value)
     scaled = _scaled(values, volume, spec)

@@ -12,8 +12,8 @@ from pydantic_core import PydanticUndefined
 from models.card import Card, QualityFloor
 from models.external import ExternalCard
 from models.schema.base import CodeValue, Table
-from models.schema.images import AppliesTo, AttributeRule, Checks, ModelFile
-from models.schema.inputs import ImageInput, Patch, Resize, SpacingInput, Window
+from models.schema.images import AppliesTo, AttributeRule, Checks, Match, ModelFile
+from models.schema.inputs import ImageInput, Patch, PresenceInput, Resize, SpacingInput, Window
 from models.schema.outputs import (
     BoxClass,
     BoxesOutput,
@@ -37,10 +37,12 @@ TABLES: tuple[tuple[str, type[Table]], ...] = (
     ("`[[applies_to.attributes]]`", AttributeRule),
     ("`[checks]`", Checks),
     ('`[[inputs]]`, kind = "image"', ImageInput),
+    ("`[inputs.match]`", Match),
     ("`[inputs.window]`", Window),
     ("`[inputs.resize]`", Resize),
     ("`[inputs.patch]`", Patch),
     ('`[[inputs]]`, kind = "spacing"', SpacingInput),
+    ('`[[inputs]]`, kind = "presence"', PresenceInput),
     ('`[[outputs]]`, kind = "scores"', ScoresOutput),
     ("`[[outputs.labels]]`", Label),
     ('`[[outputs]]`, kind = "label-map"', LabelMapOutput),

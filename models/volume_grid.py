@@ -60,6 +60,15 @@ class VolumeGrid:
         found = {axis.source: axis.at(index) for axis, index in zip(self.axes, place, strict=True)}
         return found[0], found[1], found[2]
 
+    @property
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """4 x 4: (slice, row, column, 1) of the grid → the same of the volume."""
+        matrix = np.zeros((4, 4))
+        for number, axis in enumerate(self.axes):
+            matrix[axis.source, number], matrix[axis.source, 3] = axis.step, axis.start
+        matrix[3, 3] = 1.0
+        return matrix
+
     def sampled(self, volume: Array, outside: float) -> Array:
         """The volume on the grid, linearly interpolated; not copied where nothing changes.
 

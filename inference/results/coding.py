@@ -39,7 +39,8 @@ def concept(code: Code) -> CodedConcept:
 def parameters(model: ModelIdentity) -> list[str]:
     """What tells this run from another of the same model name (Algorithm Parameters, PS3.16 TID 4019)."""
     told = [f"model sha256 {model.digest}", f"card sha256 {model.card_digest}"]
-    return [*told, *(f"{name} {value}" for name, value in model.runtime)]
+    told += [f"{name} {value}" for name, value in model.runtime]
+    return [*told, *(f"input {name} series {series}" for name, series in model.inputs)]
 
 
 def report_algorithm(model: ModelIdentity) -> hd.sr.AlgorithmIdentification:

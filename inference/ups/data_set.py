@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from inference.inputs import Inputs, SeriesInput
 from inference.ups.elements import Attributes, code, element, first, moment, sequence
-from inference.workitems import Inputs, Performer, State, WorkItem
+from inference.workitems import Performer, State, WorkItem
 from storage.instances import StoredInstance
 
 UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
@@ -51,7 +52,8 @@ def data_set(
     Args:
         item: the work item; what others have said of it takes precedence over what we would.
         access: where its images are.
-        inputs: its images, for the whole Input Information Sequence; without them study and series only.
+        inputs: its images, for the whole Input Information Sequence, with an item for each series; without
+            them study and series of the first only.
         results: what our own worker has stored.
     """
     made = _of_model(item, access, inputs) if item.model.name else {}
@@ -109,7 +111,7 @@ def _of_model(item: WorkItem, access: Access, inputs: Inputs | None) -> Attribut
         STATIONS: sequence(_station(item)),
         "0040A370": sequence(request),
         "00741210": sequence(*_parameters(item)),
-        INPUT: sequence(_input(item, access, inputs)),
+        INPUT: sequence(*(_input(access, part) for part in _parts(item, inputs))),
         PERFORMED: element("SQ"),
     }
 
@@ -132,15 +134,19 @@ def _parameters(item: WorkItem) -> list[Attributes]:
     ]
 
 
-def _input(item: WorkItem, access: Access, inputs: Inputs | None) -> Attributes:
+def _parts(item: WorkItem, inputs: Inputs | None) -> Sequence[SeriesInput]:
+    return inputs.parts if inputs is not None else [SeriesInput(item.study, item.series, ())]
+
+
+def _input(access: Access, part: SeriesInput) -> Attributes:
     told = {
-        STUDY: element("UI", item.study),
-        "0020000E": element("UI", item.series),
+        STUDY: element("UI", part.study),
+        "0020000E": element("UI", part.series),
         "0040E020": element("CS", "DICOM"),
-        **_retrieval(access, item.study, item.series),
+        **_retrieval(access, part.study, part.series),
     }
-    if inputs is not None:
-        referenced = zip(inputs.sops, inputs.sop_classes or ("",) * len(inputs.sops), strict=True)
+    if part.sops:
+        referenced = zip(part.sops, part.sop_classes or ("",) * len(part.sops), strict=True)
         told["00081199"] = sequence(*(_referenced(sop_class, sop) for sop, sop_class in referenced))
     return told
 

@@ -24,11 +24,13 @@ class AttributeRule(Table):
     """`[[applies_to.attributes]]`: a condition on one attribute, named by its keyword.
 
     Values compare without regard to case; `min` and `max` compare numbers. Every value of a multi-valued
-    attribute is looked at: one in `any_of` is enough, one in `none_of` is too many.
+    attribute is looked at: one in `any_of` or like one in `like` is enough, one in `none_of` is too many.
     """
 
     keyword: Text
     any_of: tuple[str, ...] = ()
+    like: tuple[Text, ...] = ()
+    """Patterns of whole values: `*` stands for any text, `?` for one character."""
     none_of: tuple[str, ...] = ()
     min: float | None = None
     max: float | None = None
@@ -42,11 +44,13 @@ class AttributeRule(Table):
         return keyword
 
 
-class AppliesTo(Table):
-    """`[applies_to]`: which images the model is for. Lists that are empty do not restrict."""
+class Match(Table):
+    """`[inputs.match]`: of the images that `[applies_to]` names, those that this input takes.
 
-    scope: Literal["frame", "instance", "series"]
-    modality: Annotated[tuple[Text, ...], Field(min_length=1)]
+    Lists that are empty do not restrict.
+    """
+
+    modality: tuple[Text, ...] = ()
     sop_class: tuple[Text, ...] = ()
     body_part: tuple[Text, ...] = ()
     """BodyPartExamined; images that do not state it are accepted."""
@@ -56,6 +60,14 @@ class AppliesTo(Table):
     """Values of ImageType that keep an image out."""
     min_instances: Count = 1
     attributes: tuple[AttributeRule, ...] = ()
+
+
+class AppliesTo(Match):
+    """`[applies_to]`: which images the model is for. Lists that are empty do not restrict."""
+
+    scope: Literal["frame", "instance", "series"]
+    """What one image input takes: each frame, each image, or all images of a series as a volume."""
+    modality: Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
 class Checks(Table):

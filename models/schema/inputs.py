@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from models.schema.base import Count, Positive, Table, Text
+from models.schema.images import Checks, Match
 
 _DIRECTION = {"S": 0, "I": 0, "A": 1, "P": 1, "L": 2, "R": 2}
 
@@ -55,6 +56,23 @@ class ImageInput(Table):
 
     kind: Literal["image"]
     name: Text
+    match: Match | None = None
+    """Which series it takes, of those that `[applies_to]` names; needed where there are several inputs."""
+    origin: Annotated[Literal["study", "prior study"], Field(alias="from")] = "study"
+    """`study`: that of the first image input. `prior study`: the newest earlier one of the same patient that
+    has a series for it."""
+    optional: bool = False
+    """Where there is no such series the model runs without, and gets zeros in its place; see `presence`."""
+    align: str = ""
+    """Name of an input before it on whose grid the series is resampled, linearly and by its place in the
+    patient; `pad_value` lies around it. Empty: the series has a grid of its own."""
+    other_frame_of_reference: Literal["refuse", "accept"] = "refuse"
+    """What happens where a series to be aligned has another Frame of Reference UID, or none. `accept`: it is
+    taken to lie in the same coordinates."""
+    min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The share of the other input's grid that an aligned series must cover; some of it always."""
+    checks: Checks | None = None
+    """What this series must be like, in place of the card's `[checks]`."""
     dtype: Literal["float32", "float16", "int16", "uint8", "uint16", "int32"] = "float32"
     layout: Literal["NCHW", "NHWC", "NCDHW"]
     values: Literal["stored", "modality", "voi8"]
@@ -111,12 +129,37 @@ class ImageInput(Table):
             raise ValueError("clip needs the lower limit first")
         return self
 
+    @model_validator(mode="after")
+    def _beside_others(self) -> Self:
+        own_grid = self.axes or self.spacing_mm or self.size or self.patch or self.multiple_of != (1, 1)
+        if self.align and (own_grid or self.layout != "NCDHW"):
+            raise ValueError(
+                "an input with align is a volume on the grid of another, and has none of its own"
+            )
+        if self.optional and not self.align:
+            raise ValueError("an optional input needs align, so that zeros have a size")
+        if not self.align and (self.min_overlap or self.other_frame_of_reference == "accept"):
+            raise ValueError("min_overlap and other_frame_of_reference go with align only")
+        return self
+
 
 class SpacingInput(Table):
-    """`[[inputs]]` of kind `spacing`: float32 [3], mm between slices, rows and columns of the image input."""
+    """`[[inputs]]` of kind `spacing`: float32 [3], mm between slices, rows and columns.
+
+    Of the grid of the first image input.
+    """
 
     kind: Literal["spacing"]
     name: Text
 
 
-Input = Annotated[ImageInput | SpacingInput, Field(discriminator="kind")]
+class PresenceInput(Table):
+    """`[[inputs]]` of kind `presence`: float32 [1], 1 where the series of an optional input is there or 0."""
+
+    kind: Literal["presence"]
+    name: Text
+    of: Text
+    """Name of the optional input."""
+
+
+Input = Annotated[ImageInput | SpacingInput | PresenceInput, Field(discriminator="kind")]

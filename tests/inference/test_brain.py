@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from inference.analyse import analyse
+from inference.inputs import InputImages
 from inference.volume import read_volume
 from models.card import load_card
 from tests.inference.stored_series import archive_in, stored
@@ -28,8 +29,8 @@ def test_brain_is_segmented_where_it_is(card, test_data, tmp_path, runtime):
     files = [path.read_bytes() for path in sorted(folder.iterdir())]
     with archive_in(tmp_path) as archive:
         instances = stored(archive, tmp_path, files)
-        analysis = analyse(card, archive, runtime, instances)
-        volume = read_volume(archive, instances, card.applies_to, card.checks)
+        analysis = analyse(card, archive, runtime, [InputImages(tuple(instances))])
+        volume = read_volume(archive, instances, [card.applies_to], card.checks)
     assert analysis.refusal is None
     white, grey = analysis.segments
     assert [white.label, grey.label] == ["White matter", "Grey matter"]

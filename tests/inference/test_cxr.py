@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from inference.analyse import analyse
+from inference.inputs import InputImages
 from models.catalog import Catalog
 from models.runtime import Runtime
 from tests.inference.stored_series import archive_in, stored
@@ -27,9 +28,12 @@ def analysis_of(card, tmp_path, test_data):
     """Analyse one file of the test data with the classifier, through an archive."""
     runtime = Runtime(threads=1)
     with archive_in(tmp_path) as archive:
-        yield lambda name: analyse(
-            card, archive, runtime, stored(archive, tmp_path, [(test_data / name).read_bytes()])
-        )
+
+        def analysed(name):
+            film = stored(archive, tmp_path, [(test_data / name).read_bytes()])
+            return analyse(card, archive, runtime, [InputImages(tuple(film))])
+
+        yield analysed
 
 
 @pytest.mark.parametrize(

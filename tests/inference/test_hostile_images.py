@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference.inputs import InputImages
 from inference.prepare import prepare
 from inference.suitability import Unsuitable
 from inference.volume import read_volume
@@ -71,7 +72,7 @@ def test_broken_image_is_a_picture_or_has_a_reason(files):
     pictures = 0
     for file in files:
         with suppress(Unsuitable, StorageError):
-            for run in prepare(card, file, [file.instance]):
+            for run in prepare(card, file, [InputImages((file.instance,))]):
                 picture = run.inputs["picture"]
                 assert (picture.shape, picture.dtype) == ((1, 1, 32, 32), np.uint8), file.path
                 pictures += 1
@@ -82,5 +83,5 @@ def test_broken_image_is_a_volume_or_has_a_reason(files):
     rules = AppliesTo(scope="series", modality=MODALITIES)
     for file in files:
         with suppress(Unsuitable, StorageError):
-            volume = read_volume(file, [file.instance], rules, Checks(geometry="regular-volume"))
+            volume = read_volume(file, [file.instance], [rules], Checks(geometry="regular-volume"))
             assert volume.array.ndim == 3, file.path

@@ -6,6 +6,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation
 
+from inference.inputs import InputImages
 from inference.prepare import prepare
 from inference.suitability import Unsuitable, reason_against
 from models.card import Card
@@ -53,7 +54,7 @@ def prepared(archive, tmp_path):
     """Store files and prepare them for a card."""
 
     def prepared(card, files):
-        return list(prepare(card, archive, stored(archive, tmp_path, files)))
+        return list(prepare(card, archive, [InputImages(tuple(stored(archive, tmp_path, files)))]))
 
     return prepared
 

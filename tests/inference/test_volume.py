@@ -27,7 +27,9 @@ def read(archive, tmp_path):
     """Read slices as a volume, through the archive."""
 
     def read(slices, applies_to=CT, **changes):
-        return read_volume(archive, stored(archive, tmp_path, series(slices)), applies_to, checks(**changes))
+        return read_volume(
+            archive, stored(archive, tmp_path, series(slices)), [applies_to], checks(**changes)
+        )
 
     return read
 
@@ -52,7 +54,7 @@ def folder(tmp_path, test_data):
         files = [path] if path.is_file() else sorted(path.iterdir())
         with archive_in(home) as archive:
             instances = stored(archive, home, [file.read_bytes() for file in files])
-            return read_volume(archive, instances, CT_OR_MR, checks(**{"orientation": "any"} | changes))
+            return read_volume(archive, instances, [CT_OR_MR], checks(**{"orientation": "any"} | changes))
 
     return folder
 

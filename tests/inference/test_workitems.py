@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 
 from inference.findings import Code, Measurement, Score
 from inference.findings_sql import SqlFindings
+from inference.inputs import Inputs
 from inference.records import FindingRecord, Region, SegmentReference
 from inference.tables import work_items
 from inference.waiting_sql import _part
@@ -17,7 +18,6 @@ from inference.workitems import (
     FINAL,
     TRANSITIONS,
     IllegalTransition,
-    Inputs,
     LeaseLost,
     ModelReference,
     NewWorkItem,

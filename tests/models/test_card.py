@@ -176,3 +176,38 @@ def test_volume_without_geometry_check_is_refused(tmp_path):
     text = VOLUME.format(digest="0" * 64, segment="right").replace('geometry = "regular-volume"', "")
     (tmp_path / "card.toml").write_text(text)
     assert 'a volume needs checks.geometry = "regular-volume"' in message(tmp_path)
+
+
+def several(*inputs: str) -> str:
+    volume = 'kind = "image"\nlayout = "NCDHW"\nvalues = "modality"\n'
+    return "".join(f"[[inputs]]\n{'' if each.startswith('kind') else volume}{each}\n" for each in inputs)
+
+
+MATCH = 'match = { attributes = [{ keyword = "SeriesDescription", like = ["*T1*"] }] }'
+FIRST = f'name = "t1"\n{MATCH}'
+
+
+@pytest.mark.parametrize(
+    ("inputs", "line", "said"),
+    [
+        ([FIRST, 'name = "flair"'], "[[inputs]]", "of several image inputs each needs match"),
+        ([FIRST, f'name = "flair"\n{MATCH}\nalign = "t2"'], 'align = "t2"', "'t2' is no image input before"),
+        ([f'{FIRST}\nfrom = "prior study"'], 'from = "prior study"', "it has no from"),
+        ([FIRST, f'name = "b"\n{MATCH}\noptional = true'], "[[inputs]]", "needs align"),
+        ([FIRST, 'kind = "presence"\nname = "there"\nof = "t1"'], 'of = "t1"', "'t1' is no optional input"),
+        (
+            [FIRST, f'name = "b"\n{MATCH}\nalign = "t1"\nspacing_mm = [1, 1, 1]'],
+            "[[inputs]]",
+            "has none of its own",
+        ),
+    ],
+)
+def test_inputs_that_do_not_go_together_are_named_by_their_line(tmp_path, inputs, line, said):
+    text = (CARDS / "brain-meshnet" / "card.toml").read_text()
+    before, _, after = text.partition("[[inputs]]")
+    rest = after[after.index("[[outputs]]") :]
+    (tmp_path / "card.toml").write_text(before + several(*inputs) + rest)
+    lines = (tmp_path / "card.toml").read_text().splitlines()
+    place = max(number for number, each in enumerate(lines, 1) if each == line)
+    assert message(tmp_path).startswith(f"{tmp_path / 'card.toml'}:{place}: inputs")
+    assert said in message(tmp_path)

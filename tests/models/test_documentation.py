@@ -39,7 +39,7 @@ def said(tmp_path_factory) -> list[str]:
     printed = []
     blocks = re.findall(r"<!-- (file|run)(?:: (\S+))? -->\n```\w+\n(.*?)```", TEXT, re.DOTALL)
     for kind, name, code in blocks:
-        model = folder / "washed-out" / "model.onnx"
+        model = (folder / name).parent / "model.onnx"
         digest = hashlib.sha256(model.read_bytes()).hexdigest() if model.exists() else ""
         if kind == "file":
             (folder / name).write_text(code.replace("DIGEST", digest))
@@ -55,7 +55,7 @@ def said(tmp_path_factory) -> list[str]:
 
 
 def test_walk_through_leads_to_a_finding(said):
-    made, _, tried, installed = said
+    made, _, tried, installed, *_ = said
     assert "right on 100% of the training pictures" in made
     assert "washed-out 1.0.0: ready to use" in tried
     assert tried.count(": results") == 2
@@ -63,3 +63,16 @@ def test_walk_through_leads_to_a_finding(said):
     assert sorted(said_of_films) == ["absent", "present"]
     assert "washed-out 1.0.0: added and enabled" in installed
     assert "2 work items would be scheduled" in installed
+
+
+def test_walk_through_of_several_series_leads_to_a_change(said):
+    *_, tried = said
+    assert "bright-in-flair 1.0.0: ready to use" in tried
+    assert tried.count(": results") == 2
+    volumes = [float(value) for value in re.findall(r"Volume ([0-9.]+) ml", tried)]
+    before, after = sorted(volumes)
+    (change,) = (float(value) for value in re.findall(r"Change of volume ([0-9.]+) ml", tried))
+    assert change == pytest.approx(after - before, abs=0.02)
+    # Balls of 8 and 12 mm.
+    assert before == pytest.approx(2.1, rel=0.15)
+    assert after == pytest.approx(7.2, rel=0.15)

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from inference.governance import Standing
-from inference.workitems import Inputs, ModelReference, NewWorkItem, Outcome, State
+from inference.inputs import Inputs, SeriesInput
+from inference.workitems import ModelReference, NewWorkItem, Outcome, State
 from isocenter.http import create_app
 from isocenter.parts import Part
 from storage.errors import DuplicateInstance
@@ -35,7 +36,7 @@ def address(services):
 def work_item(services, study: str) -> str:
     new = NewWorkItem(
         model=ModelReference("ct-lung-density", "1.0.0", "a" * 64, "b" * 64),
-        inputs=Inputs(study, f"{study}.1", (f"{study}.1.1",), "c" * 64, f"{study}.1"),
+        inputs=Inputs((SeriesInput(study, f"{study}.1", (f"{study}.1.1",)),), "c" * 64, f"{study}.1"),
         due_at=datetime.now(UTC) - timedelta(minutes=1),
     )
     services.work.create_if_absent(new)

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from inference.findings import Code, Score
+from inference.inputs import Inputs, SeriesInput
 from inference.records import FindingRecord
-from inference.workitems import Inputs, ModelReference, NewWorkItem, Outcome
+from inference.workitems import ModelReference, NewWorkItem, Outcome
 
 NODULE = Code("27925004", "SCT", "Nodule")
 MASS = Code("4147007", "SCT", "Mass")
@@ -32,7 +33,7 @@ def study(store):
 def work_item(services, study: str) -> str:
     new = NewWorkItem(
         model=ModelReference("ct-test", "1.0.0", "a" * 64, "b" * 64),
-        inputs=Inputs(study, f"{study}.1", (f"{study}.1.1",), "c" * 64, f"{study}.1"),
+        inputs=Inputs((SeriesInput(study, f"{study}.1", (f"{study}.1.1",)),), "c" * 64, f"{study}.1"),
         due_at=NOW - timedelta(minutes=1),
     )
     services.work.create_if_absent(new)
