@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from inference.backfill import matching_studies
 from inference.pipeline import Pipeline
 from inference.records import FindingRecord
+from inference.selection import Selection
 from inference.summaries.make import Summaries
 from inference.triggers import Triggers
 from inference.workitems import Outcome, WorkItem
@@ -19,24 +21,25 @@ from models.errors import CardError
 from models.external import ExternalCard
 from models.runtime import Runtime
 from storage.instances import Origin, Refused
+from storage.search import Query
 
 
 class _OneModel:
     """The model on trial, whatever was decided on it."""
 
     def __init__(self, card: Card) -> None:
-        self._card = card
+        self.card = card
 
     def cards(self) -> list[Card]:
-        return [self._card]
+        return [self.card]
 
     def external(self) -> list[ExternalCard]:
         return []
 
     def get(self, name: str) -> Card:
-        if name != self._card.name:
+        if name != self.card.name:
             raise CardError(f"{name!r} is not on trial")
-        return self._card
+        return self.card
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Tried:
     findings: tuple[FindingRecord, ...]
     refused: tuple[tuple[Path, str], ...]
     """Files that are no instances, with the reason."""
+    missing: tuple[str, ...]
+    """What the model needs beside series that are for its first input, where it could not be run."""
     services: Services
 
     @property
@@ -59,6 +64,7 @@ class Tried:
         return {
             "work": [item.as_json() for item in self.items],
             "findings": [finding.as_json() for finding in self.findings],
+            "missing": list(self.missing),
             "refused": [{"file": str(path), "reason": reason} for path, reason in self.refused],
         }
 
@@ -95,7 +101,13 @@ class Trial:
         items = self._worked()
         studies = dict.fromkeys(item.study for item in items)
         findings = (finding for study in studies for finding in services.findings.of_study(study))
-        return Tried(tuple(items), tuple(findings), tuple(refused), services)
+        return Tried(tuple(items), tuple(findings), tuple(refused), self._missing(), services)
+
+    def _missing(self) -> tuple[str, ...]:
+        selection = Selection(self._services.archive)
+        for study in matching_studies(self._services.archive, Query("study")):
+            selection.in_study(self._models.card, study)
+        return tuple(dict.fromkeys(selection.reasons))
 
     def _worked(self) -> list[WorkItem]:
         services, inference = self._services, self._settings.inference

@@ -13,6 +13,7 @@ from isocenter.commands.options import with_settings
 from isocenter.commands.versions import compare, decide, promote, reason_option, rollback, shadow
 from isocenter.settings import Settings
 from models.card import CARD_FILE, Card, load_card, load_package
+from models.schema.inputs import ImageInput
 
 if TYPE_CHECKING:
     from isocenter.services import Services
@@ -123,11 +124,18 @@ def _facts(card: Card, stopped: str | None) -> list[tuple[str, str]]:
         ("for", card.intended_use.strip()),
         *(("not for", text) for text in card.not_for),
         ("takes", f"{', '.join(card.applies_to.modality)}, by {card.applies_to.scope}"),
+        *(("input", _taken(image)) for image in card.images if len(card.images) > 1),
         ("from", card.origin.strip()),
         ("licence", card.licence),
         ("sha256", card.model.sha256),
         ("folder", str(card.folder)),
     ]
+
+
+def _taken(image: ImageInput) -> str:
+    told = [f"{image.name}, of the {image.origin}"]
+    told += [f"aligned with {image.align}"] if image.align else []
+    return ", ".join([*told, *(["optional"] if image.optional else [])])
 
 
 def _decision_row(decision: Decision) -> dict[str, str]:
@@ -246,6 +254,8 @@ def _print_tried(tried: "Tried") -> None:
         out.print(f"not read: {path}: {reason}", markup=False, soft_wrap=True)
     if not tried.items:
         out.print("nothing among these files is what the model is for")
+    for reason in tried.missing:
+        out.print(reason, markup=False, soft_wrap=True)
     for item in tried.items:
         said = item.outcome.value if item.outcome else item.state.value
         out.print(f"series {item.series}: {said} {item.reason}", markup=False, soft_wrap=True)
