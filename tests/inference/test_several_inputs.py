@@ -1,5 +1,7 @@
 """A model of several series: when its work comes, what it gets, and what its results say of it."""
 
+import shutil
+
 import numpy as np
 import pydicom
 import pytest
@@ -17,6 +19,7 @@ from inference.ups.data_set import INPUT, Access, data_set
 from inference.workitems import Outcome, Priority
 from models.catalog import Catalog
 from storage.instances import Origin
+from storage.sql.engine import connect
 from tests.inference.several_packages import PRIOR, REQUIRED, WITH_CROP, change_package
 from tests.inference.stored_series import ct_slice, part10
 
@@ -40,6 +43,14 @@ def images(series: str, hu: int, *, slices: int = 4, date: str = "20260102", **c
         ct_slice(number, pixels, SOPInstanceUID=f"{series}.{number}", **(told | changes))
         for number in range(1, slices + 1)
     ]
+
+
+@pytest.fixture
+def engine(empty_index, tmp_path):
+    """One kind of database is enough: what is kept in it is tested with the work list."""
+    engine = connect(f"sqlite:///{shutil.copy(empty_index, tmp_path)}")
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -72,12 +83,22 @@ def with_card(request, tmp_path, archive, work, clock):
 
 
 @pytest.fixture
-def numbers(archive):
-    """What a report says in numbers."""
+def read(archive):
+    """A stored result by its UID."""
+
+    def read(sop: str) -> pydicom.Dataset:
+        with archive.open(archive.instance(sop)) as file:
+            return pydicom.dcmread(file)
+
+    return read
+
+
+@pytest.fixture
+def numbers(read):
+    """What the report of a work item says in numbers."""
 
     def numbers(item) -> list[float]:
-        with archive.open(archive.instance(item.results[0])) as file:
-            return [each.value for each in read_findings(pydicom.dcmread(file))[-1].measurements]
+        return [each.value for each in read_findings(read(item.results[0]))[-1].measurements]
 
     return numbers
 
@@ -110,13 +131,13 @@ def test_two_processes_that_see_both_series_due_make_one_item(with_card, store, 
     assert sorted(map(len, made)) == [0, 1]
 
 
-def test_the_result_says_what_it_was_made_from(with_card, store, archive, work, numbers):
+def test_the_result_says_what_it_was_made_from(with_card, store, read, work, numbers):
     triggers, pipeline, _ = with_card(WITH_CROP)
     store(images(POST, 100), images(CROP, 160))
     (uid,) = triggers.poll()
     item = pipeline.run(uid)
     assert numbers(item) == [60, 1]
-    sr, seg = (pydicom.dcmread(archive.open(archive.instance(sop))) for sop in item.results)
+    sr, seg = map(read, item.results)
     (study,) = sr.CurrentRequestedProcedureEvidenceSequence
     assert [each.SeriesInstanceUID for each in study.ReferencedSeriesSequence][:2] == [POST, CROP]
     assert {f"input first series {POST}", f"input second series {CROP}"} <= set(algorithm_parameters(sr))
@@ -168,7 +189,7 @@ def test_of_two_series_that_match_the_larger_is_taken_and_the_result_says_so(
     )
 
 
-def test_the_prior_is_the_newest_earlier_study_of_the_patient(with_card, store, archive, numbers):
+def test_the_prior_is_the_newest_earlier_study_of_the_patient(with_card, store, read, numbers):
     triggers, pipeline, _ = with_card(PRIOR)
     others = [
         images(f"{LONG_BEFORE}.1", 500, date="20200102"),
@@ -181,8 +202,7 @@ def test_the_prior_is_the_newest_earlier_study_of_the_patient(with_card, store, 
     items = [pipeline.run(uid) for uid in triggers.poll()]
     (item,) = [each for each in items if each.study == NOW]
     assert numbers(item) == [60, 1]
-    with archive.open(archive.instance(item.results[0])) as file:
-        sr = pydicom.dcmread(file)
+    sr = read(item.results[0])
     assert [each.StudyInstanceUID for each in sr.CurrentRequestedProcedureEvidenceSequence] == [NOW]
     assert [each.StudyInstanceUID for each in sr.PertinentOtherEvidenceSequence] == [BEFORE]
 
@@ -209,7 +229,7 @@ def test_without_a_prior_that_is_needed_the_work_ends_with_the_reason(with_card,
             "second: the Frame of Reference UID is not that of first: positions do not compare",
         ),
         (
-            {"FrameOfReferenceUID": None},
+            {"FrameOfReferenceUID": ""},
             "second: without Frame of Reference UIDs the series cannot be laid on first",
         ),
         ({"ImagePositionPatient": None}, "second: image 1 has no ImagePositionPatient"),

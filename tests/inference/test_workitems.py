@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 
 from inference.findings import Code, Measurement, Score
 from inference.findings_sql import SqlFindings
-from inference.inputs import Inputs
+from inference.inputs import InputImages, Inputs
 from inference.records import FindingRecord, Region, SegmentReference
 from inference.tables import work_items
 from inference.waiting_sql import _part
@@ -44,6 +44,29 @@ def model(name="ct-lung-density", version="1", file="file", card="card") -> Mode
 def inputs(*sops: str, study="1.2", series="1.2.3", data="data") -> Inputs:
     return Inputs.of_series(
         [StoredInstance(InstanceKey(study, series, sop), "", "", 1, digest(data + sop), "") for sop in sops]
+    )
+
+
+def test_the_images_of_every_input_are_kept(work, clock):
+    def images(study, series, name="", note=""):
+        keys = [InstanceKey(study, series, f"{series}.{number}") for number in (1, 2)]
+        return InputImages(tuple(StoredInstance(k, "1.2.840", "", 1, k.sop, "") for k in keys), name, note)
+
+    given = [
+        images("1.2", "1.2.3"),
+        images("1.2", "1.2.4", "flair", "of two"),
+        images("1.1", "1.1.3", "prior"),
+    ]
+    new = NewWorkItem(model(), Inputs.of(given), clock.now)
+    work.create_if_absent(new)
+    assert work.inputs(new.uid) == new.inputs
+    assert [(p.study, p.series, p.name, p.note) for p in work.inputs(new.uid).parts] == [
+        ("1.2", "1.2.3", "", ""),
+        ("1.2", "1.2.4", "flair", "of two"),
+        ("1.1", "1.1.3", "prior", ""),
+    ]
+    assert (
+        Inputs.of(given[:2]).fingerprint != Inputs.of([given[0], images("1.2", "1.2.4", "dwi")]).fingerprint
     )
 
 
