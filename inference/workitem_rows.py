@@ -70,8 +70,10 @@ def packed(inputs: Inputs) -> bytes:
 def _lines(part: SeriesInput) -> Iterator[str]:
     if part.name:
         yield _HEAD + json.dumps([part.study, part.series, part.name, part.note])
-    classes = part.sop_classes or ("",) * len(part.sops)
-    yield from (" ".join(filter(None, line)) for line in zip(part.sops, classes, strict=True))
+    if part.sop_classes:
+        yield from map(" ".join, zip(part.sops, part.sop_classes, strict=True))
+    else:
+        yield from part.sops
 
 
 def _parts(text: str, study: str, series: str) -> Iterator[SeriesInput]:

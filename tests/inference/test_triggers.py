@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_of_a_sender_of_single_films_nothing_more_is_expected(triggers, deliver,
         assert len(triggers.poll()) == 1
         clock.forward(-10)
     deliver([film_header(SeriesInstanceUID="2.25.69", SOPInstanceUID="2.25.79")])
-    clock.forward(1.5)
+    clock.now = datetime.now(UTC) + timedelta(seconds=1.5)
     assert len(triggers.poll()) == 1
 
 
