@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,8 +88,10 @@ def isocenter_postgres(folder: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
-def orthanc(folder: Path, *peers: dict[str, object], **configuration: object) -> Iterator[Receiver]:
-    """Orthanc as Debian ships it, with its SQLite index, and its DICOMweb plugin."""
+def orthanc(
+    folder: Path, *peers: dict[str, object], plugins: Sequence[str] = (), **configuration: object
+) -> Iterator[Receiver]:
+    """Orthanc as Debian ships it, with its SQLite index, its DICOMweb plugin and other `plugins`."""
     folder.mkdir(parents=True, exist_ok=True)
     dicom, http = free_ports(2)
     configuration = {
@@ -104,7 +106,7 @@ def orthanc(folder: Path, *peers: dict[str, object], **configuration: object) ->
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
         "DicomModalities": {str(each["aet"]): [each["aet"], each["host"], each["port"]] for each in peers},
-        "Plugins": [f"{PLUGINS}/libOrthancDicomWeb.so"],
+        "Plugins": [f"{PLUGINS}/{name}.so" for name in ("libOrthancDicomWeb", *plugins)],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         **configuration,
     }
@@ -121,8 +123,7 @@ def orthanc_postgres(folder: Path) -> Iterator[Receiver]:
         at = urlsplit(url)
         index = {"EnableIndex": True, "EnableStorage": False, "Host": at.hostname, "Port": at.port}
         index |= {"Database": "postgres", "Username": at.username, "Password": ""}
-        plugins = [f"{PLUGINS}/libOrthancPostgreSQLIndex.so"]
-        with orthanc(folder, Plugins=plugins, PostgreSQL=index) as receiver:
+        with orthanc(folder, plugins=["libOrthancPostgreSQLIndex"], PostgreSQL=index) as receiver:
             yield replace(receiver, name="Orthanc (PostgreSQL)")
 
 

@@ -1,6 +1,7 @@
 """WADO-URI (PS3.18 9): one object by its UID, for the viewers that came before WADO-RS."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -19,6 +20,7 @@ from dicomweb.scaling import MAX_VIEWPORT, Viewport
 from dicomweb.wado import single_object
 from storage.archive import Archive
 from storage.instances import StoredInstance
+from storage.pixels.attributes import Attributes, integer
 from storage.pixels.decode import read_attributes
 from storage.pixels.errors import UndecodablePixels
 
@@ -28,6 +30,12 @@ _RESPONSES: Responses = {
     304: {"description": "The client has it already"},
     **problems(400, 404, 406, 416),
 }
+_MISSING = {
+    "anonymize": "objects are given as they are, with all that identifies the patient",
+    "presentationUID": "pictures are not made by presentation states",
+    "presentationSeriesUID": "pictures are not made by presentation states",
+}
+_COLUMNS_AND_ROWS = ("00280011", "00280010")
 _Size = Annotated[int | None, Query(ge=1, le=MAX_VIEWPORT, description="Greatest size of the picture")]
 
 
@@ -37,6 +45,19 @@ class _Picture:
 
     frame: int | None
     look: Look
+    region: Sequence[float] = ()
+    """Left, top, right and bottom in parts of the whole (PS3.18 9.1.2.2); all of it without."""
+
+    def look_at(self, header: Attributes) -> Look:
+        """The look, with the region in pixels of the image of which this is the header."""
+        size = [integer(header, tag) or 0 for tag in _COLUMNS_AND_ROWS]
+        if not self.region or not all(size):
+            return self.look
+        left, top, right, bottom = (part * size[at % 2] for at, part in enumerate(self.region))
+        fits = self.look.viewport or Viewport(max(1, round(right - left)), max(1, round(bottom - top)))
+        return replace(
+            self.look, viewport=Viewport(fits.width, fits.height, left, top, right - left, bottom - top)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +103,31 @@ def _picture(
         int, Query(alias="imageQuality", ge=1, le=100, description="Of a JPEG")
     ] = DEFAULT_QUALITY,
     annotation: Annotated[str | None, Query(description="patient, technique, or both")] = None,
+    region: Annotated[str | None, Query(description="left,top,right,bottom, each 0.0 to 1.0")] = None,
 ) -> _Picture:
     if (center is None) != (width is None):
         raise BadRequest("windowCenter and windowWidth come together")
     window = None if center is None else parse_window(f"{center},{width}")
     fits = Viewport(columns or MAX_VIEWPORT, rows or MAX_VIEWPORT) if rows or columns else None
-    return _Picture(frame, Look(window, fits, quality, parse_annotation(annotation) if annotation else ()))
+    look = Look(window, fits, quality, parse_annotation(annotation) if annotation else ())
+    return _Picture(frame, look, _region(region) if region else ())
+
+
+def _region(text: str) -> Sequence[float]:
+    try:
+        left, top, right, bottom = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadRequest("region: expected left,top,right,bottom") from None
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise BadRequest("region: expected left before right and top before bottom, each from 0.0 to 1.0")
+    return left, top, right, bottom
+
+
+def _not_given(request: Request) -> None:
+    """Refuse what would be another object or picture if it were passed over."""
+    for name, reason in _MISSING.items():
+        if request.query_params.get(name):
+            raise NotAcceptable(f"{name}: {reason}")
 
 
 def wado_uri_router(archive: Archive) -> APIRouter:
@@ -96,7 +136,7 @@ def wado_uri_router(archive: Archive) -> APIRouter:
     Args:
         archive: where the instances are stored.
     """
-    router = APIRouter(tags=["WADO-URI"], dependencies=[Depends(charsets)])
+    router = APIRouter(tags=["WADO-URI"], dependencies=[Depends(charsets), Depends(_not_given)])
 
     @get(router, "", "Retrieve an object or a picture of it by its UID", _RESPONSES)
     def retrieve(
@@ -110,13 +150,15 @@ def wado_uri_router(archive: Archive) -> APIRouter:
             for offer in object_offers(instance.transfer_syntax, image=bool(instance.number_of_frames))
             if not offer.multipart
         ]
-        made = forms(archive, instance, read_attributes(archive, instance), picture.frame)
+        header = read_attributes(archive, instance)
+        made = forms(archive, instance, header, picture.frame)
         # A picture or document is the default (PS3.18 9.3).
         offer = choose(archive, instance, wanted.accept, [*(Offer(media) for media in made), *objects])
         if offer.media == DICOM:
             return single_object(request, archive, instance, offer)
         try:
-            return streamed(request, made[offer.media](picture.look), offer.media, PRIVATE | UNTRUSTED)
+            made_so = made[offer.media](picture.look_at(header))
+            return streamed(request, made_so, offer.media, PRIVATE | UNTRUSTED)
         except UndecodablePixels as error:
             raise NotAcceptable(f"instance {wanted.sop} has no rendered form: {error}") from error
 

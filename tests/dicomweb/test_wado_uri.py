@@ -45,6 +45,17 @@ def test_a_picture_is_made_as_it_is_asked_for(ask, store):
     assert imagecodecs.png_decode(answer.content).shape[:2] == (2, 3)
 
 
+def test_a_region_is_shown_in_its_own_size_or_fits_the_one_asked_for(ask, store):
+    store(multiframe(1))  # 4 rows of 6 columns
+    whole = imagecodecs.png_decode(ask(contentType="image/png").content)
+    part = imagecodecs.png_decode(ask(contentType="image/png", region="0.5,0.25,1.0,0.75").content)
+    assert part.tolist() == whole[1:3, 3:6].tolist()
+    large = imagecodecs.png_decode(
+        ask(contentType="image/png", region="0.5,0.25,1.0,0.75", columns="30").content
+    )
+    assert large.shape[:2] == (20, 30)
+
+
 @pytest.mark.parametrize(
     ("parameters", "status"),
     [
@@ -60,6 +71,13 @@ def test_a_picture_is_made_as_it_is_asked_for(ask, store):
         ({"contentType": "text/plain"}, 406),
         ({"contentType": "application/dicom", "transferSyntax": "1.2.3"}, 406),
         ({"imageQuality": "101"}, 400),
+        ({"region": "0,0,1"}, 400),
+        ({"region": "0,0,x,1"}, 400),
+        ({"region": "0.5,0,0.5,1"}, 400),
+        ({"region": "0,0,1,1.1"}, 400),
+        ({"region": "nan,0,1,1"}, 400),
+        ({"anonymize": "yes", "contentType": "application/dicom"}, 406),
+        ({"presentationUID": "1.2.3", "presentationSeriesUID": "1.2"}, 406),
     ],
 )
 def test_what_cannot_be_given_is_a_problem(ask, store, parameters, status):
