@@ -13,7 +13,8 @@ from storage.instances import InstanceKey
 UID = r"^[0-9.]{1,64}$"
 
 
-def _key(
+# These are `async` because the framework hands every other over to a thread, which takes longer than they do.
+async def _key(
     study: Annotated[str, Path(description="Study Instance UID", pattern=UID)],
     series: Annotated[str, Path(description="Series Instance UID", pattern=UID)],
     sop: Annotated[str, Path(description="SOP Instance UID", pattern=UID)],
@@ -54,7 +55,7 @@ _MEANINGS = {
 }
 
 
-def charsets(
+async def charsets(
     charset: Annotated[
         str | None, Query(description="Character sets, in place of Accept-Charset; UTF-8 must be among them")
     ] = None,
@@ -64,7 +65,7 @@ def charsets(
     check_charsets(charset, header)
 
 
-def accepted(
+async def accepted(
     _: Annotated[None, Depends(charsets)],
     accept: Annotated[str | None, Query(description="Media types, in place of the Accept header")] = None,
     header: Annotated[str | None, Header(alias="Accept", include_in_schema=False)] = None,

@@ -69,7 +69,7 @@ def parse_annotation(text: str) -> tuple[str, ...]:
     return kinds
 
 
-def asked(
+async def asked(
     *,
     accept: Accepting,
     window: Annotated[str | None, Query(description="center,width,linear|linear-exact|sigmoid")] = None,
@@ -93,7 +93,7 @@ def asked(
     return Asked(accept, look)
 
 
-def asked_thumbnail(
+async def asked_thumbnail(
     *,
     accept: Accepting,
     viewport: Annotated[str | None, Query(description="width,height; without it 256,256")] = None,

@@ -70,7 +70,7 @@ class _Object:
     accept: Accept
 
 
-def _object(
+async def _object(
     *,
     request_type: Annotated[str, Query(alias="requestType", description="WADO")] = "WADO",
     study: Annotated[str | None, Query(alias="studyUID", description="Study Instance UID")] = None,
@@ -92,7 +92,7 @@ def _object(
     return _Object(study, series, sop, Accept(accept, wanted))
 
 
-def _picture(
+async def _picture(
     *,
     frame: Annotated[int | None, Query(alias="frameNumber", ge=1, description="Counted from 1")] = None,
     rows: _Size = None,
@@ -123,7 +123,7 @@ def _region(text: str) -> Sequence[float]:
     return left, top, right, bottom
 
 
-def _not_given(request: Request) -> None:
+async def _not_given(request: Request) -> None:
     """Refuse what would be another object or picture if it were passed over."""
     for name, reason in _MISSING.items():
         if request.query_params.get(name):
