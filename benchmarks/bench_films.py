@@ -1,8 +1,8 @@
 """Chest films a second through the whole service against a bare onnxruntime loop over the same arrays.
 
-As `bench_inference.py`, for a model of some milliseconds whose card allows batches. Each film is a study of
-its own: films of noise are read, decoded, windowed and resized by the service, and each gets its report; the
-bare loop has the model's inputs in memory and runs them one by one.
+As `bench_inference.py`, for a model of some milliseconds whose card allows batches: what waits goes together.
+Each film is a study of its own: films of noise are read, decoded, windowed and resized by the service, and
+each gets its report; the bare loop has the model's inputs in memory and runs them one by one.
 """
 
 import argparse
@@ -19,7 +19,6 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from inference.triggers import Triggers
 from isocenter.importing import files_below, import_files
 from isocenter.services import Services
-from isocenter.settings import InferenceSettings
 from models.catalog import Catalog
 from storage.instances import Origin
 
@@ -42,10 +41,10 @@ def make_films(folder: Path, count: int, side: int) -> Path:
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-        uid = generate_uid(entropy_srcs=[folder.name, "instance", str(number)])
+        uid = generate_uid(entropy_srcs=[str(folder), "instance", str(number)])
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid
-        ds.StudyInstanceUID = generate_uid(entropy_srcs=[folder.name, "study", str(number)])
-        ds.SeriesInstanceUID = generate_uid(entropy_srcs=[folder.name, "series", str(number)])
+        ds.StudyInstanceUID = generate_uid(entropy_srcs=[str(folder), "study", str(number)])
+        ds.SeriesInstanceUID = generate_uid(entropy_srcs=[str(folder), "series", str(number)])
         ds.PatientName, ds.PatientID, ds.Modality = "Bench^Mark", str(number), "DX"
         ds.StudyDate, ds.StudyTime, ds.BodyPartExamined = "20260101", "120000", "CHEST"
         ds.InstanceNumber, ds.Rows, ds.Columns = 1, side, side
@@ -79,7 +78,7 @@ def main() -> None:
     arguments.add_argument("--model", type=Path, help=f"the model.onnx that the card in {CARD.parent} pins")
     arguments.add_argument("--items", type=int, default=24, help="films in each round")
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--at-once", type=int, nargs="+", default=[InferenceSettings().at_once])
+    arguments.add_argument("--at-once", type=int, nargs="+", default=[1, 3])
     arguments.add_argument("--side", type=int, default=1024, help="pixels of an edge")
     arguments.add_argument("--threads", type=int, default=1)
     options = arguments.parse_args()
@@ -95,13 +94,13 @@ def main() -> None:
 
 def measure(services: Services, catalog: Catalog, folder: Path, options: argparse.Namespace) -> None:
     ways = {at_once: list[Round]() for at_once in options.at_once}
-    store(services, folder, options.items * (options.rounds + 1) * len(ways), options.side)
-    triggers = Triggers(services.archive, services.work, catalog, settle=0, quiet=0)
-    while triggers.poll():
-        pass
     bench = Bench(services, catalog, options.threads)
+    triggers = Triggers(services.archive, services.work, catalog, settle=0, quiet=0)
     for number in range(options.rounds + 1):
         for at_once, rounds in ways.items():
+            store(services, folder / f"{number}-{at_once}", options.items, options.side)
+            while triggers.poll():
+                pass
             done = bench.round(options.items, at_once)
             if number:  # the first warms up: batches are compared with single runs
                 rounds.append(done)

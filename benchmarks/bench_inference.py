@@ -175,12 +175,16 @@ class Bench:
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def round(self, count: int, at_once: int) -> Round:
-        """So many work items through the service, and the same arrays through the bare session."""
+        """So many work items through the service, and the same arrays through the bare session.
+
+        No more of them may wait than that when items go together.
+        """
         began = time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
-            done = [item for item in pool.map(lambda _: self.pipeline.run_next(), range(count)) if item]
+            taken = list(pool.map(lambda _: self.pipeline.run_next(), range(count)))
         service = time.perf_counter() - began
-        if len(done) < count:
+        done = [item for items in taken for item in items]
+        if len(done) != count:
             raise SystemExit(f"{len(done)} work items, {count} wanted")
         for item in done:
             if not item.results:
@@ -222,7 +226,7 @@ def main() -> None:
     arguments.add_argument(
         "--rounds", type=int, default=2, help=f"of {PER_ROUND} work items, several at once"
     )
-    arguments.add_argument("--at-once", type=int, nargs="+", default=[InferenceSettings().at_once])
+    arguments.add_argument("--at-once", type=int, nargs="+", default=[1, 3])
     arguments.add_argument("--slices", type=int, default=40)
     arguments.add_argument("--side", type=int, default=128, help="pixels of an edge")
     arguments.add_argument("--layers", type=int, default=3, help="of the model")

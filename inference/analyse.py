@@ -8,7 +8,7 @@ from itertools import islice
 
 from inference.findings import Analysis, ModelIdentity
 from inference.inputs import InputImages
-from inference.interpret import answered, interpret
+from inference.interpret import Interpretation, answered, interpret
 from inference.outputs.said import Answer
 from inference.patches import Array, run_in_patches
 from inference.prepare import Run, prepare
@@ -36,30 +36,64 @@ def analyse(card: Card, archive: FrameSource, runtime: Runtime, images: Sequence
         ModelError: the model is broken, or does not keep to its card.
         StorageError: the archive cannot give the images.
     """
-    seconds: dict[str, float] = {}
     try:
-        answers = _answers(card, archive, runtime, images, seconds)
+        (analysis,) = analyse_all(card, archive, runtime, [images])
     except Unsuitable as reason:
-        identity = identity_of(card, runtime)
         sources = tuple(instance for each in images for instance in each.instances)
-        return Analysis(identity, sources, refusal=str(reason), timings=seconds)
+        return Analysis(identity_of(card, runtime), sources, refusal=str(reason))
+    return analysis
+
+
+def analyse_all(
+    card: Card, archive: FrameSource, runtime: Runtime, wanted: Sequence[Sequence[InputImages]]
+) -> list[Analysis]:
+    """Run a model several times, each over images of its own, together where the card allows batches.
+
+    Args:
+        card: the model.
+        archive: where the images are.
+        runtime: what runs the model.
+        wanted: of each time the images, as of `analyse`.
+
+    Returns:
+        What was found each time, with its share of the time; none is a refusal of the images.
+
+    Raises:
+        Unsuitable: some images do not suit the model, or its answer is no answer.
+        ModelError: the model is broken, or does not keep to its card.
+        StorageError: the archive cannot give the images.
+    """
+    seconds: dict[str, float] = {}
+    answers = _answers(card, archive, runtime, wanted, seconds)
     with _timed(seconds, "interpret"):
-        said = interpret(card, answers)
+        said = [interpret(card, each) for each in answers]
     # Only now: a model that found too little memory on the graphics card has run on the CPU.
-    identity = replace(identity_of(card, runtime), inputs=_series(card, images))
+    identity = identity_of(card, runtime)
+    share = {step: took / len(wanted) for step, took in seconds.items()}
+    each_time = zip(wanted, answers, said, strict=True)
+    return [replace(_analysis(card, identity, *each), timings=dict(share)) for each in each_time]
+
+
+def _analysis(
+    card: Card,
+    identity: ModelIdentity,
+    images: Sequence[InputImages],
+    answers: Sequence[Answer],
+    said: Interpretation,
+) -> Analysis:
+    if said.refusals:
+        raise Unsuitable("; ".join(said.refusals))
     frames = tuple(frame for each in answers for frame in each.run.frames)
     further = [frame for each in answers for frame in each.run.further]
     notes = [each.note for each in images if each.note]
     return Analysis(
-        identity,
+        replace(identity, inputs=_series(card, images)),
         tuple(dict.fromkeys(frame.instance for frame in (*frames, *further))),
         frames,
         said.findings,
         said.segments,
         said.looked_for,
         (*notes, *missing(card, images), *said.flags),
-        "; ".join(said.refusals) or None,
-        seconds,
     )
 
 
@@ -87,19 +121,23 @@ def _answers(
     card: Card,
     archive: FrameSource,
     runtime: Runtime,
-    images: Sequence[InputImages],
+    wanted: Sequence[Sequence[InputImages]],
     seconds: dict[str, float],
-) -> list[Answer]:
-    answers: list[Answer] = []
-    runs = prepare(card, archive, images)
+) -> list[list[Answer]]:
+    """The answers of each time."""
+    answers: list[list[Answer]] = [[] for _ in wanted]
+    runs = (
+        (own, run) for own, each in zip(answers, wanted, strict=True) for run in prepare(card, archive, each)
+    )
     while True:
         with _timed(seconds, "prepare"):
             batch = list(islice(runs, card.runtime.max_batch))
         if not batch:
             return answers
-        outputs = _outputs(card, runtime, batch, seconds)
+        outputs = _outputs(card, runtime, [run for _, run in batch], seconds)
         with _timed(seconds, "interpret"):
-            answers += [answered(card, run, each) for run, each in zip(batch, outputs, strict=True)]
+            for (own, run), each in zip(batch, outputs, strict=True):
+                own.append(answered(card, run, each))
 
 
 def _outputs(

@@ -1,4 +1,4 @@
-"""Carries out one work item: from its claim to its stored results, once, however often it is tried."""
+"""Carries out work items: from their claim to their stored results, once, however often they are tried."""
 
 import logging
 import os
@@ -6,56 +6,37 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from itertools import islice
 
-from pydicom import dcmread
-
-from inference.analyse import analyse
+from inference.analyse import analyse_all
 from inference.company import Company
 from inference.findings import Analysis
 from inference.governance import ModelStopped
 from inference.heartbeat import Heartbeat
-from inference.inputs import InputImages, are_all_there, stored_images
 from inference.records import FindingRecord
-from inference.results.context import Report, ResultContext
-from inference.results.reading import read_findings
 from inference.results.rehearsal import rehearse
 from inference.results.rows import finding_records
 from inference.results.sources import source_images
 from inference.results.write import ResultObjects, result_objects
-from inference.selection import Chosen, Selection
 from inference.suitability import Unsuitable
 from inference.summaries.make import Summarize, no_summaries
-from inference.triggers import model_reference, work_for
-from inference.workitems import RESOURCES, LeaseLost, NewWorkItem, Outcome, State, WorkItem
+from inference.undertaking import Models, Superseded, Undertaking, Undertakings
+from inference.workitems import RESOURCES, Completed, LeaseLost, Outcome, WorkItem
 from inference.workitems_sql import SqlWorkItems, utc_now
 from models.card import Card
 from models.errors import CardError, ModelError
 from models.runtime import Runtime
 from storage.archive import Archive
-from storage.errors import DuplicateInstance, StorageDown, StorageFull, UnknownInstance
-from storage.instances import Origin
-from storage.spool import Spool
+from storage.errors import DuplicateInstance, StorageDown, StorageFull
+from storage.instances import Origin, Refused
+from storage.spool import Spool, SpoolFile
 
 log = logging.getLogger(__name__)
 
 _SOONEST, _LATEST = timedelta(seconds=2), timedelta(minutes=5)
 _CONTENDERS = 16
 """So many are tried in turn: other workers take them at the same time."""
-
-
-class Models(Protocol):
-    """The models that may run."""
-
-    def cards(self) -> Sequence[Card]: ...
-
-    def get(self, name: str) -> Card: ...
-
-
-class Superseded(Exception):
-    """What the work item is about is no longer what is there; the message says why."""
 
 
 # Asking again would give the same answer.
@@ -71,7 +52,9 @@ _FINAL_REASONS: Mapping[type[Exception], Outcome] = {
 class Pipeline:
     """Runs work items, in as many threads as call it.
 
-    While the model of one runs, the images of the next are read and the results of the last are written.
+    While the model of one runs, the images of the next are read and the results of the last are written. Work
+    of one image each for a model that takes batches is carried out together: read, run, stored and ended at
+    once. What then goes wrong leaves nothing behind, and each is carried out alone.
 
     Args:
         archive: where images come from and results go.
@@ -111,6 +94,7 @@ class Pipeline:
         self._work = work
         self._catalog = catalog
         self._runtime = runtime
+        self._undertakings = Undertakings(archive, work, catalog, shadows, clock)
         self._lease = timedelta(seconds=lease_seconds)
         self._max_attempts = max_attempts
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
@@ -141,20 +125,49 @@ class Pipeline:
             StorageDown: the database did not answer; the item is due again when its lease has run out.
         """
         item = self._work.claim(uid, self._worker, self._lease)
-        return self._work.get(uid) if item is None else self._held(item)
+        return self._work.get(uid) if item is None else self._alone(item)
 
-    def run_next(self, resources: Sequence[str] = RESOURCES) -> WorkItem | None:
-        """Carry out the most urgent work item that is due for workers with `resources`; None: there is none.
+    def run_next(self, resources: Sequence[str] = RESOURCES) -> tuple[WorkItem, ...]:
+        """Carry out the most urgent work item that is due for workers with `resources`, if there is one.
+
+        Returns:
+            It, and what was carried out together with it.
 
         Raises:
             StorageDown: as `run`.
         """
         for uid in self._work.due(limit=_CONTENDERS, resources=resources):
             if item := self._work.claim(uid, self._worker, self._lease):
-                return self._held(item)
-        return None
+                others = self._alike(item)
+                return self._together([item, *others]) if others else (self._alone(item),)
+        return ()
 
-    def _held(self, item: WorkItem) -> WorkItem:
+    def _alike(self, item: WorkItem) -> Sequence[WorkItem]:
+        """What is claimed with it."""
+        if item.attempts > 1 or item.instances > 1 or item.shadow:
+            return []
+        try:
+            card = self._catalog.get(item.model.name)
+        except tuple(_FINAL_REASONS):
+            return []  # the item itself will say why
+        if card.applies_to.scope == "series" or card.runtime.max_batch == 1:
+            return []
+        return self._work.claim_alike(item, card.runtime.max_batch - 1, self._worker, self._lease)
+
+    def _together(self, items: Sequence[WorkItem]) -> tuple[WorkItem, ...]:
+        try:
+            with Heartbeat(self._work, items, self._lease) as heartbeat, self._inside(alone=False):
+                return self._carried_out(items, heartbeat)
+        except Exception as error:  # noqa: BLE001 - whose fault it was shows when each is alone
+            log.info("%d work items are carried out one by one: %s", len(items), error)
+        return tuple(self._alone(item) for item in items)
+
+    @contextmanager
+    def _inside(self, *, alone: bool) -> Iterator[None]:
+        with self._company.joined(alone=alone), self._limit():
+            yield
+
+    def _alone(self, item: WorkItem) -> WorkItem:
         assert item.transaction is not None  # noqa: S101 - it was claimed
         try:
             return self._tried(item, item.transaction)
@@ -170,11 +183,10 @@ class Pipeline:
             return self._work.end(item.uid, transaction, Outcome.FAILED, reason)
         try:
             with (
-                Heartbeat(self._work, item.uid, transaction, self._lease) as heartbeat,
-                self._company.joined(alone=item.attempts > 1),
-                self._limit(),
+                Heartbeat(self._work, [item], self._lease) as heartbeat,
+                self._inside(alone=item.attempts > 1),
             ):
-                return self._carried_out(item, transaction, heartbeat)
+                return self._carried_out([item], heartbeat)[0]
         except LeaseLost:
             raise
         except tuple(_FINAL_REASONS) as error:
@@ -198,27 +210,39 @@ class Pipeline:
         waited = (now - (item.started_at or now)) / 2
         return now + min(max(waited, _SOONEST), _LATEST)
 
-    def _carried_out(self, item: WorkItem, transaction: str, heartbeat: Heartbeat) -> WorkItem:
-        context = ResultContext(item.uid, item.created_at, self._predecessor(item))
-        if stored := self._stored_before(context):
-            return self._work.complete(item.uid, transaction, *stored, timings={})
-        card, images = self._card(item), self._images(item)
-        with self._company.holding(sum(each.size for some in images for each in some.instances)):
-            timings = self._waits(item)
-            self._work.progress(item.uid, transaction, 10, "running the model")
-            analysis = self._analysis(card, images)
-            timings |= analysis.timings
-            heartbeat.check()
-            if item.shadow:
-                records = finding_records(analysis, context)
-                return self._work.complete(item.uid, transaction, (), records, timings)
-            self._work.progress(item.uid, transaction, 80, "writing the results")
+    def _carried_out(self, items: Sequence[WorkItem], heartbeat: Heartbeat) -> tuple[WorkItem, ...]:
+        """All of them or, with an error, none."""
+        before = [self._undertakings.stored_before(item) for item in items]
+        new = [
+            self._undertakings.of(item) for item, known in zip(items, before, strict=True) if known is None
+        ]
+        made = iter(self._made(new, heartbeat) if new else ())
+        done = [
+            next(made) if known is None else _completed(item, known.results, known.findings, {})
+            for item, known in zip(items, before, strict=True)
+        ]
+        return self._work.complete(done)
+
+    def _made(self, wanted: Sequence[Undertaking], heartbeat: Heartbeat) -> list[Completed]:
+        """The results of work for one model, stored."""
+        card, shadow = wanted[0].card, wanted[0].item.shadow
+        with self._company.holding(sum(each.size for each in wanted)):
+            timings = [self._waits(each.item) for each in wanted]
+            heartbeat.tell(10, "running the model")
+            analyses = analyse_all(card, self._archive, self._runtime, [each.images for each in wanted])
+            for own, analysis in zip(timings, analyses, strict=True):
+                own.update(analysis.timings)
+            if shadow:
+                found = zip(wanted, analyses, timings, strict=True)
+                return [_completed(u.item, (), finding_records(a, u.context), t) for u, a, t in found]
+            heartbeat.tell(80, "writing the results")
             with _timed(timings, "results"):
-                objects = self._objects(analysis, context)
+                objects = list(self._objects(wanted, analyses))
             heartbeat.check()
             with _timed(timings, "store"):
-                self._store(objects, item)
-            return self._work.complete(item.uid, transaction, objects.uids, objects.records, timings)
+                self._store(objects, wanted[0].item)
+            stored = zip(wanted, objects, timings, strict=True)
+            return [_completed(u.item, o.uids, o.records, t) for u, o, t in stored]
 
     def _waits(self, item: WorkItem) -> dict[str, float]:
         """Seconds from the last image to the work item, and from there to its beginning."""
@@ -228,103 +252,41 @@ class Pipeline:
             "queue": (self._clock() - item.created_at).total_seconds(),
         }
 
-    def _analysis(self, card: Card, images: Sequence[InputImages]) -> Analysis:
-        analysis = analyse(card, self._archive, self._runtime, images)
-        if analysis.refusal is not None:
-            raise Unsuitable(analysis.refusal)
-        return analysis
+    def _objects(
+        self, wanted: Sequence[Undertaking], analyses: Sequence[Analysis]
+    ) -> Iterator[ResultObjects]:
+        headers = self._archive.headers([image for each in analyses for image in each.sources])
+        for undertaking, analysis in zip(wanted, analyses, strict=True):
+            images = source_images(islice(headers, len(analysis.sources)))
+            objects = result_objects(analysis, images, undertaking.context)
+            yield self._summarize(objects, analysis, images, undertaking.context)
 
-    def _card(self, item: WorkItem) -> Card:
-        """The very model that the item was made for; where there is a newer one, its work is scheduled."""
-        if item.shadow:
-            return self._in_shadow(item)
-        card = self._catalog.get(item.model.name)
-        current = model_reference(card)
-        if current == item.model:
-            return card
-        news = self._again(card, item)
-        for new in news:
-            self._work.create_if_absent(new)
-        where = "".join(f", see {new.uid}" for new in news)
-        raise Superseded(f"{card.name} is at version {card.version} now{where}")
-
-    def _again(self, card: Card, item: WorkItem) -> list[NewWorkItem]:
-        """The work of another version: on the same images, or on those that its inputs take."""
-        inputs = self._work.inputs(item.uid)
-        if len(card.images) == len(inputs.parts) == 1:
-            chosen = [Chosen(inputs, item.attributes)]
-        else:
-            chosen = self._chosen_anew(card, item)
-        work = (work_for(card, each, self._clock(), item.priority) for each in chosen)
-        return [replace(new, received_at=item.received_at) for new in work]
-
-    def _chosen_anew(self, card: Card, item: WorkItem) -> list[Chosen]:
-        try:
-            return Selection(self._archive).in_study(card, item.study, item.series)
-        except UnknownInstance:
-            return []
-
-    def _in_shadow(self, item: WorkItem) -> Card:
-        for card in self._shadows():
-            if model_reference(card) == item.model:
-                return card
-        raise Superseded(f"{item.model.name} {item.model.version} does not run in shadow any more")
-
-    def _images(self, item: WorkItem) -> list[InputImages]:
-        """The very images that the item was made for."""
-        inputs = self._work.inputs(item.uid)
-        images = stored_images(self._archive, inputs)
-        if not are_all_there(images, inputs):
-            raise Superseded("images were deleted or replaced since")
-        return images
-
-    def _predecessor(self, item: WorkItem) -> Report | None:
-        """The report that this one supersedes: that of the last earlier item that came to one."""
-        earlier = item.predecessor
-        while earlier is not None:
-            before = self._work.get(earlier)
-            if before.state is State.COMPLETED and before.results:
-                return self._report(before.results[0])
-            earlier = before.predecessor
-        return None
-
-    def _report(self, sop: str) -> Report | None:
-        try:
-            key = self._archive.instance(sop).key
-        except UnknownInstance:
-            return None
-        return Report(key.study, key.series, key.sop)
-
-    def _objects(self, analysis: Analysis, context: ResultContext) -> ResultObjects:
-        images = source_images(self._archive.headers(analysis.sources))
-        objects = result_objects(analysis, images, context)
-        return self._summarize(objects, analysis, images, context)
-
-    def _store(self, objects: ResultObjects, item: WorkItem) -> None:
+    def _store(self, objects: Sequence[ResultObjects], item: WorkItem) -> None:
         # The report last: whoever finds it finds the masks that it refers to, and a worker that takes the
         # item over after a report was stored has nothing more to do.
-        with self._archive.delivery(
-            Origin("inference", f"{item.model.name} {item.model.version}")
-        ) as delivery:
-            for data in objects.files:
-                file = self._spool.new()
-                file.write(data)
-                delivery.ingest(file)
+        files = (self._spooled(data) for each in objects for data in each.files)
+        origin = Origin("inference", f"{item.model.name} {item.model.version}")
+        with self._archive.delivery(origin) as delivery:
+            for outcome in delivery.ingest_many(files):
+                if isinstance(outcome, Refused):
+                    raise outcome.error
 
-    def _stored_before(self, context: ResultContext) -> tuple[tuple[str, ...], list[FindingRecord]] | None:
-        """The results of an earlier try that ended between storing them and saying so."""
-        try:
-            stored = self._archive.instance(context.report)
-        except UnknownInstance:
-            return None
-        with self._archive.open(stored) as file:
-            records = read_findings(dcmread(file))
-        masks = dict.fromkeys(record.segment.sop for record in records if record.segment)
-        return (context.report, *masks), records
+    def _spooled(self, data: bytes) -> SpoolFile:
+        file = self._spool.new()
+        file.write(data)
+        return file
+
+
+def _completed(
+    item: WorkItem, results: Sequence[str], findings: Sequence[FindingRecord], timings: Mapping[str, float]
+) -> Completed:
+    return Completed(item.uid, item.transaction or "", results, findings, timings)
 
 
 @contextmanager
-def _timed(timings: dict[str, float], step: str) -> Iterator[None]:
+def _timed(timings: Sequence[dict[str, float]], step: str) -> Iterator[None]:
+    """Note for each its share of the time."""
     began = time.perf_counter()
     yield
-    timings[step] = time.perf_counter() - began
+    for own in timings:
+        own[step] = (time.perf_counter() - began) / len(timings)

@@ -119,6 +119,23 @@ def new_row(new: NewWorkItem, now: datetime) -> dict[str, Any]:
     }
 
 
+def ended(state: State, outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
+    """What the row of a work item that has ended says."""
+    return {
+        "state": state,
+        "outcome": outcome,
+        "reason": reason,
+        "finished_at": now,
+        # The transaction stays: who asks for the same again is told so (PS3.4 table CC.1.1-2).
+        "lease_until": None,
+    }
+
+
+def cancelled(outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
+    """What the row of a work item that was canceled says."""
+    return ended(State.CANCELED, outcome, reason, now)
+
+
 def patient_id(attributes: Mapping[str, Any]) -> str:
     """Patient ID as it is searched for."""
     values = attributes.get(_PATIENT_ID, {}).get("Value") or [""]

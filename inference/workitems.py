@@ -1,12 +1,13 @@
 """Work items: one model over one set of instances, as a Unified Procedure Step (PS3.4 Annex CC)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
 from inference.inputs import Inputs
+from inference.records import FindingRecord
 from inference.uids import uid_from
 
 
@@ -219,3 +220,17 @@ class NewWorkItem:
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A work item that came to results."""
+
+    uid: str
+    transaction: str
+    """Under which it is held."""
+    results: Sequence[str]
+    """SOP Instance UIDs, the report first; none of what ran in shadow."""
+    findings: Sequence[FindingRecord]
+    timings: Mapping[str, float]
+    """Seconds by step."""

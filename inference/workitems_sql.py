@@ -2,28 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select, update
 
 from inference.arrivals_sql import SqlArrivals, learn, take
+from inference.claims_sql import alike, change, check, claim
 from inference.completeness import Arrivals
 from inference.findings_sql import add_findings
 from inference.inputs import Inputs
 from inference.inserting import insert_if_absent
-from inference.records import FindingRecord
 from inference.shadow_sql import add_shadow_result
 from inference.tables import work_items
-from inference.uids import uid_from
 from inference.ups.data_set import subject_of
 from inference.ups.reports_sql import report_canceled_unbegun, report_progress, report_state
-from inference.waiting_sql import abandoned, claimable, waiting
-from inference.workitem_rows import COLUMNS, fetch, fetch_inputs, item_of, new_row
+from inference.waiting_sql import abandoned, waiting
+from inference.workitem_rows import COLUMNS, cancelled, ended, fetch, fetch_inputs, item_of, new_row
 from inference.workitems import (
     FINAL,
     RESOURCES,
+    Completed,
     IllegalTransition,
-    LeaseLost,
     NewWorkItem,
     Outcome,
     Performer,
@@ -150,63 +150,46 @@ class SqlWorkItems:
             The item with the Transaction UID that its holder names from now on (PS3.4 CC.2.1.1), or None
             when it is not due, held by somebody else, or done.
         """
-        now = self._clock()
-        values = {
-            "state": State.IN_PROGRESS,
-            "transaction_uid": uid_from("transaction", uid, worker, now.isoformat()),
-            "worker": worker,
-            "lease_until": now + lease,
-            "attempts": work_items.c.attempts + 1,
-            "started_at": func.coalesce(work_items.c.started_at, now),
-            "progress": 0,
-            "progress_note": "",
-        }
-        claim = update(work_items).where(work_items.c.uid == uid, claimable(now)).values(values)
         with writing(self._engine) as connection:
-            if connection.execute(claim).rowcount != 1:
-                return None
-            item = fetch(connection, uid)
-            if item.started_at == now:
-                report_state(connection, item, now)
-            return item
+            return claim(connection, uid, worker, lease, self._clock())
+
+    def claim_alike(self, item: WorkItem, most: int, worker: str, lease: timedelta) -> tuple[WorkItem, ...]:
+        """Take up to `most` others that are due, ask for the same model, and for one image each.
+
+        None of them was begun before.
+        """
+        now = self._clock()
+        with writing(self._engine) as connection:
+            taken = (claim(connection, uid, worker, lease, now) for uid in alike(connection, item, now))
+            return tuple(islice((each for each in taken if each is not None), most))
 
     def renew(self, uid: str, transaction: str, lease: timedelta) -> None:
         """Hold on to the work item for `lease` from now; raises `LeaseLost`."""
         self._changed(uid, transaction, {"lease_until": self._clock() + lease})
 
+    def check(self, uid: str, transaction: str) -> None:
+        """Raise `LeaseLost` when the work item is not held under this transaction any more."""
+        with reading(self._engine) as connection:
+            check(connection, uid, transaction)
+
     def progress(self, uid: str, transaction: str, percent: int, note: str = "") -> None:
         """Report Procedure Step Progress (PS3.4 CC.2.6); raises `LeaseLost`."""
         values = {"progress": percent, "progress_note": note}
         with writing(self._engine) as connection:
-            _change(connection, uid, transaction, values)
+            change(connection, uid, transaction, values)
             report_progress(connection, fetch(connection, uid), self._clock())
 
-    def complete(
-        self,
-        uid: str,
-        transaction: str,
-        results: Sequence[str],
-        findings: Sequence[FindingRecord],
-        timings: Mapping[str, float],
-    ) -> WorkItem:
-        """End the work item with its results; the rows of its findings appear in the same moment.
+    def complete(self, done: Sequence[Completed]) -> tuple[WorkItem, ...]:
+        """End work items with their results; the rows of their findings appear in the same moment.
 
         What was found in shadow is kept for the comparison alone.
 
         Raises:
-            LeaseLost: somebody else took the item over; nothing is written.
+            LeaseLost: somebody else took one of them over; nothing is written.
         """
         now = self._clock()
-        values = ended(State.COMPLETED, Outcome.RESULTS, "", now)
-        values |= {"results": list(results), "timings": dict(timings), "progress": 100, "progress_note": ""}
         with writing(self._engine) as connection:
-            _change(connection, uid, transaction, values)
-            item = _reported(connection, uid, now)
-            if item.shadow:
-                add_shadow_result(connection, uid, findings)
-            else:
-                add_findings(connection, findings)
-            return item
+            return tuple(_completed(connection, each, now) for each in done)
 
     def retry(
         self, uid: str, transaction: str, reason: str, at: datetime, *, counts: bool = True
@@ -235,12 +218,12 @@ class SqlWorkItems:
         """
         now = self._clock()
         with writing(self._engine) as connection:
-            _change(connection, uid, transaction, cancelled(outcome, reason, now))
+            change(connection, uid, transaction, cancelled(outcome, reason, now))
             return _reported(connection, uid, now)
 
     def _changed(self, uid: str, transaction: str, values: Mapping[str, Any]) -> WorkItem:
         with writing(self._engine) as connection:
-            _change(connection, uid, transaction, values)
+            change(connection, uid, transaction, values)
             return fetch(connection, uid)
 
     def again(self, uid: str) -> WorkItem:
@@ -308,32 +291,19 @@ def withdraw(connection: Connection, item: WorkItem, reason: str, now: datetime)
     return after
 
 
+def _completed(connection: Connection, done: Completed, now: datetime) -> WorkItem:
+    values = ended(State.COMPLETED, Outcome.RESULTS, "", now)
+    values |= {"results": list(done.results), "timings": dict(done.timings)}
+    change(connection, done.uid, done.transaction, values | {"progress": 100, "progress_note": ""})
+    item = _reported(connection, done.uid, now)
+    if item.shadow:
+        add_shadow_result(connection, done.uid, done.findings)
+    else:
+        add_findings(connection, done.findings)
+    return item
+
+
 def _reported(connection: Connection, uid: str, now: datetime) -> WorkItem:
     item = fetch(connection, uid)
     report_state(connection, item, now)
     return item
-
-
-def _change(connection: Connection, uid: str, transaction: str, values: Mapping[str, Any]) -> None:
-    row = work_items.c
-    held = and_(row.uid == uid, row.state == State.IN_PROGRESS, row.transaction_uid == transaction)
-    if connection.execute(update(work_items).where(held).values(values)).rowcount != 1:
-        item = fetch(connection, uid)
-        raise LeaseLost(f"work item {uid} is {item.state}, not held under transaction {transaction}")
-
-
-def ended(state: State, outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
-    """What the row of a work item that has ended says."""
-    return {
-        "state": state,
-        "outcome": outcome,
-        "reason": reason,
-        "finished_at": now,
-        # The transaction stays: who asks for the same again is told so (PS3.4 table CC.1.1-2).
-        "lease_until": None,
-    }
-
-
-def cancelled(outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
-    """What the row of a work item that was canceled says."""
-    return ended(State.CANCELED, outcome, reason, now)

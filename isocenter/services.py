@@ -112,7 +112,7 @@ class Services:
 
     def signing(self) -> "Signing":
         """What makes a verified report of what was judged."""
-        from inference.signing import Signing  # noqa: PLC0415 - reports need highdicom, a second to import
+        from inference.signing import Signing  # noqa: PLC0415 - reports need pydicom and numpy, slow to import
 
         organization = self.settings.reviews.organization
         return Signing(self.archive, self.spool, self.reviews, self.history, organization=organization)

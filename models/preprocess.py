@@ -87,8 +87,9 @@ def picture_tensor(picture: Array, spec: ImageInput) -> Array:
     """
     place = placement(picture.shape[0], picture.shape[1], spec)
     picture = _clipped(picture, spec)
-    planes = [_resized(plane, place, spec) for plane in _channels(picture, spec.channels)]
-    stacked = np.stack([_padded(plane, place, spec.pad_value) for plane in planes])
+    planes = [_resized(plane, place, spec) for plane in _planes(picture, spec.channels)]
+    padded = [_padded(plane, place, spec.pad_value) for plane in planes]
+    stacked = np.stack(padded * (spec.channels // len(padded)))
     normal = _typed(_normalised(_scaled(stacked, picture, spec), spec), spec.dtype)
     return normal[None] if spec.layout == "NCHW" else np.moveaxis(normal, 0, -1)[None]
 
@@ -110,13 +111,14 @@ def resize_linear(plane: Array, rows: int, columns: int) -> Array:
     return np.asarray(lines[:, left] * (1 - across) + lines[:, right] * across, np.float32)
 
 
-def _channels(picture: Array, wanted: int) -> list[Array]:
+def _planes(picture: Array, wanted: int) -> list[Array]:
+    """The planes that the channels are made of: one where they are all grey."""
     if picture.ndim == COLOURS and wanted == 1:
         grey = picture.astype(np.float32) @ LUMINANCE
         return [np.rint(grey).astype(np.uint8) if picture.dtype == np.uint8 else grey]
     if picture.ndim == COLOURS:
         return [picture[..., channel] for channel in range(COLOURS)]
-    return [picture] * wanted
+    return [picture]
 
 
 def _resized(plane: Array, place: Placement, spec: ImageInput) -> Array:

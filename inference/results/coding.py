@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-import highdicom as hd
-from highdicom.sr import CodedConcept
-
 from inference.findings import Code, ModelIdentity, Presence
+from inference.results.elements import item
+from inference.results.items import HAS_CONCEPT_MOD, code_item, coded, text_item
 
-ARTIFICIAL_INTELLIGENCE = CodedConcept("123110", "DCM", "Artificial Intelligence")  # CID 7162
-COMMENT = CodedConcept("121106", "DCM", "Comment")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162
+COMMENT = Code("121106", "DCM", "Comment")
 PRESENCES: Mapping[Presence, Code] = {
     "present": Code("52101004", "SCT", "Present"),
     "absent": Code("272519000", "SCT", "Absent"),
@@ -30,10 +29,14 @@ PROCEDURES: Mapping[str, Code] = {
 }
 IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 
+# TID 4019
+_NAME, _VERSION = Code("111001", "DCM", "Algorithm Name"), Code("111003", "DCM", "Algorithm Version")
+_PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
+_MANUFACTURER = Code("122405", "DCM", "Algorithm Manufacturer")
+_FAMILY = Code("111000", "DCM", "Algorithm Family")
 
-def concept(code: Code) -> CodedConcept:
-    """The code as highdicom takes it."""
-    return CodedConcept(code.value, code.scheme, code.meaning)
+Algorithm = tuple[bytes, ...]
+"""Content items of TID 4019; none for what no algorithm found."""
 
 
 def parameters(model: ModelIdentity) -> list[str]:
@@ -43,23 +46,29 @@ def parameters(model: ModelIdentity) -> list[str]:
     return [*told, *(f"input {name} series {series}" for name, series in model.inputs)]
 
 
-def report_algorithm(model: ModelIdentity) -> hd.sr.AlgorithmIdentification:
+def report_algorithm(model: ModelIdentity) -> Algorithm:
     """TID 4019: name, version, manufacturer, parameters, family."""
-    return hd.sr.AlgorithmIdentification(
-        name=model.name,
-        version=model.version,
-        parameters=parameters(model),
-        family=ARTIFICIAL_INTELLIGENCE,
-        manufacturer=model.manufacturer,
+    name, version, family = brief_algorithm(model.name, model.version)
+    told = [text_item(HAS_CONCEPT_MOD, _PARAMETERS, each) for each in parameters(model)]
+    return (name, version, text_item(HAS_CONCEPT_MOD, _MANUFACTURER, model.manufacturer), *told, family)
+
+
+def brief_algorithm(name: str, version: str) -> Algorithm:
+    """TID 4019 with what it must have."""
+    return (
+        text_item(HAS_CONCEPT_MOD, _NAME, name),
+        text_item(HAS_CONCEPT_MOD, _VERSION, version),
+        code_item(HAS_CONCEPT_MOD, _FAMILY, ARTIFICIAL_INTELLIGENCE),
     )
 
 
-def segment_algorithm(model: ModelIdentity) -> hd.AlgorithmIdentificationSequence:
+def segment_algorithm(model: ModelIdentity) -> bytes:
     """The same for the segments of a mask (Algorithm Identification Macro, PS3.3 10.16)."""
-    return hd.AlgorithmIdentificationSequence(
-        name=model.name,
-        family=ARTIFICIAL_INTELLIGENCE,
-        version=model.version,
-        source=model.manufacturer,
-        parameters={str(number): value for number, value in enumerate(parameters(model), 1)},
+    told = ",".join(f"{number}={value}" for number, value in enumerate(parameters(model), 1))
+    return item(
+        AlgorithmSource=model.manufacturer,
+        AlgorithmFamilyCodeSequence=[coded(ARTIFICIAL_INTELLIGENCE)],
+        AlgorithmVersion=model.version,
+        AlgorithmParameters=told,
+        AlgorithmName=model.name,
     )

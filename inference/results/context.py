@@ -53,10 +53,10 @@ class ResultContext:
 def equipment(model: ModelIdentity) -> dict[str, Any]:
     """Enhanced General Equipment (PS3.3 C.7.5.2): the device is the model, its serial number the digest."""
     return {
-        "manufacturer": model.manufacturer,
-        "manufacturer_model_name": model.title,
-        "software_versions": list(_software(model)),
-        "device_serial_number": model.digest,
+        "Manufacturer": model.manufacturer,
+        "ManufacturerModelName": model.title,
+        "SoftwareVersions": list(_software(model)),
+        "DeviceSerialNumber": model.digest,
     }
 
 

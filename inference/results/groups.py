@@ -1,17 +1,29 @@
 """Measurement groups of TID 1500 reports (PS3.16): one per finding record."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
-import highdicom as hd
-import numpy as np
-from highdicom.sr import ContentSequence, RelationshipTypeValues
 from pydicom import Dataset
 
-from inference.findings import Measurement, Score
+from inference.findings import Code, Measurement, Score
 from inference.records import FindingRecord, ImageReference, Region
-from inference.results.coding import COMMENT, PERCENT, PRESENCES, SCORE_UNIT, concept
+from inference.results.coding import COMMENT, PERCENT, PRESENCES, SCORE_UNIT, Algorithm
 from inference.results.context import SEGMENTATION_STORAGE
+from inference.results.items import (
+    CONTAINS,
+    HAS_CONCEPT_MOD,
+    HAS_OBS_CONTEXT,
+    INFERRED_FROM,
+    SELECTED_FROM,
+    SOURCE,
+    code_item,
+    container,
+    coordinates_item,
+    image_item,
+    number_item,
+    text_item,
+    uid_item,
+)
 
 FLAG = "Caution: "
 """How a comment starts that gives a reason for doubt."""
@@ -34,136 +46,122 @@ def tracking_identifier(record: FindingRecord) -> str:
     return (TOOLS[record.region.kind] if drawn and record.region else "") + record.key
 
 
+_GROUP = Code("125007", "DCM", "Measurement Group")
+_TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
+_TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
+_FINDING, _FINDING_SITE = Code("121071", "DCM", "Finding"), Code("363698007", "SCT", "Finding Site")
+_LATERALITY = Code("272741003", "SCT", "Laterality")
+_METHOD, _DERIVATION = Code("370129005", "SCT", "Measurement Method"), Code("121401", "DCM", "Derivation")
+_REGION, _SEGMENT = Code("111030", "DCM", "Image Region"), Code("121191", "DCM", "Referenced Segment")
+_MEASURED = Code("121112", "DCM", "Source of Measurement")
+_SOURCE_SERIES = Code("121232", "DCM", "Source Series for Segmentation")
+
+
 def measurement_group(
     record: FindingRecord,
-    algorithm: hd.sr.AlgorithmIdentification | None,
+    algorithm: Algorithm,
     images: Mapping[str, Dataset],
     *,
-    evaluations: Sequence[hd.sr.QualitativeEvaluation] = (),
+    evaluations: Sequence[bytes] = (),
     remarks: Sequence[str] = (),
-) -> Any:
+) -> bytes:
     """A group after TID 1411 over a segment, TID 1410 over a region, else TID 1501.
 
     Args:
         record: what the group says.
-        algorithm: what made it, where none but an algorithm did.
+        algorithm: what made it; nothing where none but an algorithm did.
         images: headers by SOP Instance UID.
-        evaluations: what else is said in codes.
+        evaluations: content items: what else is said in codes.
         remarks: what else is said in words.
     """
-    shared = _shared(record, algorithm, evaluations)
-    if record.segment is not None:
-        group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-            referenced_segment=hd.sr.ReferencedSegment(
-                sop_class_uid=SEGMENTATION_STORAGE,
-                sop_instance_uid=record.segment.sop,
-                segment_number=record.segment.number,
-                source_series=hd.sr.SourceSeriesForSegmentation(record.series),
-            ),
-            **shared,
-        )
-    elif record.region is not None:
-        group = _planar(record.region, images, shared)
-    else:
-        group = hd.sr.MeasurementsAndQualitativeEvaluations(
-            source_images=_measured(record.image, images), **shared
-        )
-    group[0].ContentSequence.extend(_comments(record, remarks))
-    return group
-
-
-def _shared(
-    record: FindingRecord,
-    algorithm: hd.sr.AlgorithmIdentification | None,
-    evaluations: Sequence[hd.sr.QualitativeEvaluation],
-) -> dict[str, Any]:
-    sites = None
-    if record.site is not None:
-        laterality = concept(record.laterality) if record.laterality else None
-        sites = [hd.sr.FindingSite(concept(record.site), laterality=laterality)]
-    numbers = [_number(measurement) for measurement in record.measurements]
-    if record.score is not None:
-        numbers.append(_score(record.score))
-    presence = PRESENCES.get(record.presence)
-    stated = [hd.sr.QualitativeEvaluation(concept(record.code), concept(presence))] if presence else []
-    return {
-        "tracking_identifier": hd.sr.TrackingIdentifier(
-            uid=record.tracking_uid, identifier=tracking_identifier(record)
-        ),
-        "finding_type": concept(record.code),
-        "finding_sites": sites,
-        "algorithm_id": algorithm,
-        "measurements": numbers or None,
-        "qualitative_evaluations": [*stated, *evaluations] or None,
-    }
-
-
-def _number(measurement: Measurement) -> hd.sr.Measurement:
-    return hd.sr.Measurement(
-        name=concept(measurement.concept),
-        value=measurement.value,
-        unit=concept(measurement.unit),
-        derivation=concept(measurement.derivation) if measurement.derivation else None,
-        method=concept(measurement.method) if measurement.method else None,
+    template, place, anchor = _place(record, images)
+    below = chain(
+        _identity(record),
+        algorithm,
+        _numbers(record, anchor),
+        _presence(record),
+        evaluations,
+        place,
+        _comments(record, remarks),
     )
+    return container(CONTAINS, _GROUP, list(below), template)
 
 
-def _score(score: Score) -> hd.sr.Measurement:
+def _identity(record: FindingRecord) -> Iterator[bytes]:
+    yield text_item(HAS_OBS_CONTEXT, _TRACKING_IDENTIFIER, tracking_identifier(record))
+    yield uid_item(HAS_OBS_CONTEXT, _TRACKING_UID, record.tracking_uid)
+    yield code_item(CONTAINS, _FINDING, record.code)
+    if record.site is not None:
+        side = record.laterality
+        below = [code_item(HAS_CONCEPT_MOD, _LATERALITY, side)] if side is not None else []
+        yield code_item(HAS_CONCEPT_MOD, _FINDING_SITE, record.site, below)
+
+
+def _presence(record: FindingRecord) -> Iterator[bytes]:
+    if presence := PRESENCES.get(record.presence):
+        yield code_item(CONTAINS, record.code, presence)
+
+
+def _numbers(record: FindingRecord, anchor: Sequence[bytes]) -> Iterator[bytes]:
+    numbers = [*record.measurements, *([_certainty(record.score)] if record.score else [])]
+    for index, number in enumerate(numbers):
+        yield _number(number, () if index else anchor)
+
+
+def _number(number: Measurement, anchor: Sequence[bytes]) -> bytes:
+    """TID 300."""
+    modifiers = ((_METHOD, number.method), (_DERIVATION, number.derivation))
+    below = [code_item(HAS_CONCEPT_MOD, name, code) for name, code in modifiers if code is not None]
+    return number_item(number.concept, number.value, number.unit, [*below, *anchor])
+
+
+def _certainty(score: Score) -> Measurement:
     """A certainty in percent (PS3.16 CID 6147 names no unit for others): any other score as a bare number."""
     if score.concept.names_certainty:
-        percent = float(f"{score.value * 100:.10g}")
-        return hd.sr.Measurement(concept(score.concept), percent, concept(PERCENT))
-    return hd.sr.Measurement(concept(score.concept), score.value, concept(SCORE_UNIT))
+        return Measurement(score.concept, float(f"{score.value * 100:.10g}"), PERCENT)
+    return Measurement(score.concept, score.value, SCORE_UNIT)
 
 
-def _planar(region: Region, images: Mapping[str, Dataset], shared: Mapping[str, Any]) -> Any:
-    kind, points = _graphic(region)
-    image = images[region.sop]
-    source = hd.sr.SourceImageForRegion(image.SOPClassUID, region.sop, _frames(image, region.frame))
-    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        referenced_region=hd.sr.ImageRegion(kind, points, source), **shared
-    )
-    _anchor(group, hd.sr.CoordinatesForMeasurement(kind, points, source))
-    return group
+def _place(
+    record: FindingRecord, images: Mapping[str, Dataset]
+) -> tuple[str, Sequence[bytes], Sequence[bytes]]:
+    """The template, the items that say where it is, and what of them the first number repeats."""
+    if record.segment is not None:
+        sop, number = record.segment.sop, record.segment.number
+        segment = image_item(CONTAINS, _SEGMENT, SEGMENTATION_STORAGE, sop, segment=number)
+        return "1411", [segment, uid_item(CONTAINS, _SOURCE_SERIES, record.series)], ()
+    if record.region is not None:
+        graphic, points = _graphic(record.region)
+        image = _image(SELECTED_FROM, SOURCE, ImageReference(record.region.sop, record.region.frame), images)
+        region = coordinates_item(CONTAINS, _REGION, graphic, points, image)
+        # TID 300: viewers look below the first number for the region that they let people edit.
+        return "1410", [region], [coordinates_item(INFERRED_FROM, SOURCE, graphic, points, image)]
+    # Where no image is named, all in the evidence are meant (TID 1501).
+    return "1501", [] if record.image is None else [_image(CONTAINS, _MEASURED, record.image, images)], ()
 
 
-def _anchor(group: Any, region: Any) -> None:
-    """Put the region below the first number too (TID 300), where viewers look that let it be edited."""
-    for item in group[0].ContentSequence:
-        if item.ValueType == "NUM":
-            item.ContentSequence = ContentSequence([*item.get("ContentSequence", []), region])
-            return
-
-
-def _graphic(region: Region) -> tuple[Any, Any]:
+def _graphic(region: Region) -> tuple[str, Sequence[float]]:
     if region.kind == "point":
-        return hd.sr.GraphicTypeValues.POINT, np.array([region.points])
+        return "POINT", region.points
     if region.kind == "box":
         left, top, right, bottom = region.points
-        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        corners: Sequence[float] = (left, top, right, top, right, bottom, left, bottom)
     else:
-        corners = list(zip(region.points[::2], region.points[1::2], strict=True))
+        corners = region.points
     # A POLYLINE is closed where its first point comes again (PS3.3 C.18.6.1.2).
-    closing = [] if region.kind == "line" else corners[:1]
-    return hd.sr.GraphicTypeValues.POLYLINE, np.array([*corners, *closing])
+    closing = () if region.kind == "line" else corners[:2]
+    return "POLYLINE", [*corners, *closing]
 
 
-def _measured(image: ImageReference | None, images: Mapping[str, Dataset]) -> list[Any] | None:
-    """The image; where none is named, all in the evidence are meant (TID 1501)."""
-    if image is None:
-        return None
-    header = images[image.sop]
-    frames = _frames(header, image.frame)
-    return [hd.sr.SourceImageForMeasurementGroup(header.SOPClassUID, image.sop, frames)]
-
-
-def _frames(image: Dataset, frame: int) -> list[int] | None:
+def _image(relationship: str, name: Code, shown: ImageReference, images: Mapping[str, Dataset]) -> bytes:
+    header = images[shown.sop]
     # Only references to multi-frame images name frames (PS3.3 table 10-3).
-    return [frame] if image.get("NumberOfFrames") else None
+    frame = shown.frame if header.get("NumberOfFrames") else None
+    return image_item(relationship, name, header.SOPClassUID, shown.sop, frame=frame)
 
 
-def _comments(record: FindingRecord, remarks: Sequence[str]) -> list[Any]:
+def _comments(record: FindingRecord, remarks: Sequence[str]) -> list[bytes]:
     # The name comes first: viewers take the first comment as label.
     told = [record.key, *([record.note] if record.note else []), *remarks]
     told += [*(FLAG + flag for flag in record.flags), *([CRITICAL] if record.critical else [])]
-    return [hd.sr.TextContentItem(COMMENT, text, RelationshipTypeValues.CONTAINS) for text in told]
+    return [text_item(CONTAINS, COMMENT, text) for text in told]

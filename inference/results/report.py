@@ -1,98 +1,74 @@
-"""A Comprehensive 3D SR after TID 1500: one measurement group per finding record."""
+"""The report of a model: a Comprehensive 3D SR after TID 1500, one measurement group per finding record."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import highdicom as hd
-from highdicom.sr import CodedConcept
 from pydicom import Dataset
 
-from inference.findings import ModelIdentity
+from inference.findings import Code, ModelIdentity
 from inference.records import FindingRecord
-from inference.results.coding import IMAGING_PROCEDURE, PROCEDURES, concept, report_algorithm
-from inference.results.context import (
-    COMPREHENSIVE_3D_SR_STORAGE,
-    UPS_PUSH,
-    Report,
-    ResultContext,
-    equipment,
-)
+from inference.results.coding import report_algorithm
+from inference.results.context import UPS_PUSH, ResultContext, equipment
+from inference.results.document import document
+from inference.results.elements import data_set, elements
 from inference.results.groups import measurement_group
+from inference.results.items import HAS_OBS_CONTEXT, code_item, reference, text_item, uid_item
 from inference.uids import uid_from
 
 SERIES_NUMBER = 901
+_OBSERVER_TYPE, _DEVICE = Code("121005", "DCM", "Observer Type"), Code("121007", "DCM", "Device")
+_DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
+_DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
+_DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
+_DEVICE_MODEL = Code("121015", "DCM", "Device Observer Model Name")
+_DEVICE_SERIAL_NUMBER = Code("121016", "DCM", "Device Observer Serial Number")
 
 
 def report(
     model: ModelIdentity,
     records: Sequence[FindingRecord],
-    images: Sequence[Dataset],
-    mask: Dataset | None,
+    evidence: Sequence[Dataset],
     context: ResultContext,
-) -> Dataset:
-    """The report of `records`, complete but not verified.
+) -> bytes:
+    """The Part 10 file of the report of `records`, complete but not verified.
 
     Args:
         model: what found them.
         records: at least one, from `finding_records`.
-        images: the headers of all images that the model got.
-        mask: the segmentation that records refer to.
+        evidence: the headers of all images that the model got, and of the segmentation that records refer to.
         context: where UIDs and times come from, and which report this one supersedes.
     """
-    content = _content(model, records, images)
-    tree = content[0].pop("ContentSequence")
-    content[0].ContentSequence = hd.sr.ContentSequence()
-    result = hd.sr.Comprehensive3DSR(
-        evidence=[*images, *([mask] if mask is not None else [])],
-        content=content,
-        series_instance_uid=context.uid("SR series"),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=context.report,
-        instance_number=1,
-        is_complete=True,
-        previous_versions=[predecessor(context.predecessor)] if context.predecessor else None,
-        series_description=f"AI, not verified: {model.title}"[:64],
-        specific_character_set="ISO_IR 192",
+    by_uid = {each.SOPInstanceUID: each for each in evidence}
+    algorithm = report_algorithm(model)
+    own = elements(
+        SeriesInstanceUID=context.uid("SR series"),
+        SeriesNumber=SERIES_NUMBER,
+        SeriesDescription=f"AI, not verified: {model.title}"[:64],
+        VerificationFlag="UNVERIFIED",
+        PreliminaryFlag="PRELIMINARY",
+        ReferencedPerformedProcedureStepSequence=[data_set(reference(UPS_PUSH, context.work_item))],
         **equipment(model),
     )
-    # Only now: highdicom would copy the tree and walk it twice, for half of the time of a report.
-    result.add(tree)
-    result.ReferencedPerformedProcedureStepSequence = [_reference(UPS_PUSH, context.work_item)]
-    return result
-
-
-def _content(model: ModelIdentity, records: Sequence[FindingRecord], images: Sequence[Dataset]) -> Any:
-    device = hd.sr.DeviceObserverIdentifyingAttributes(
-        uid=uid_from("device", model.digest, model.card_digest),
-        name=model.title,
-        manufacturer_name=model.manufacturer,
-        model_name=f"{model.name} {model.version}",
-        serial_number=model.digest,
-    )
-    observer = hd.sr.ObserverContext(CodedConcept("121007", "DCM", "Device"), device)
-    by_uid = {image.SOPInstanceUID: image for image in images}
-    algorithm = report_algorithm(model)
-    return hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(observer_device_context=observer),
-        procedure_reported=procedure(images),
-        imaging_measurements=[measurement_group(record, algorithm, by_uid) for record in records],
+    return document(
+        context.report,
+        own,
+        observer=_observer(model),
+        groups=[measurement_group(record, algorithm, by_uid) for record in records],
+        evidence=evidence,
+        predecessors=[context.predecessor] if context.predecessor else [],
+        at=context.at,
     )
 
 
-def procedure(images: Sequence[Dataset]) -> CodedConcept:
-    """Procedure Reported (PS3.16 TID 1500), as far as the images tell."""
-    return concept(PROCEDURES.get(images[0].get("Modality", ""), IMAGING_PROCEDURE))
-
-
-def predecessor(earlier: Report) -> Dataset:
-    """A stored report as highdicom takes previous versions."""
-    document = Dataset()
-    document.StudyInstanceUID, document.SeriesInstanceUID = earlier.study, earlier.series
-    document.SOPClassUID, document.SOPInstanceUID = COMPREHENSIVE_3D_SR_STORAGE, earlier.sop
-    return document
-
-
-def _reference(sop_class: str, sop: str) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop
-    return item
+def _observer(model: ModelIdentity) -> list[bytes]:
+    """TID 1004."""
+    told = (
+        (_DEVICE_NAME, model.title),
+        (_DEVICE_MANUFACTURER, model.manufacturer),
+        (_DEVICE_MODEL, f"{model.name} {model.version}"),
+        (_DEVICE_SERIAL_NUMBER, model.digest),
+    )
+    return [
+        code_item(HAS_OBS_CONTEXT, _OBSERVER_TYPE, _DEVICE),
+        uid_item(HAS_OBS_CONTEXT, _DEVICE_UID, uid_from("device", model.digest, model.card_digest)),
+        *(text_item(HAS_OBS_CONTEXT, name, value) for name, value in told),
+    ]

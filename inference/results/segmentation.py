@@ -1,120 +1,198 @@
 """A Segmentation (PS3.3 A.51): the masks of an analysis as binary segments over the images they came from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
 from inference.findings import Analysis, ModelIdentity, Segment
-from inference.results.coding import concept, segment_algorithm
-from inference.results.context import ResultContext, equipment
+from inference.results.coding import segment_algorithm
+from inference.results.colour import cielab
+from inference.results.context import SEGMENTATION_STORAGE, ResultContext, equipment
+from inference.results.elements import Elements, data_set, elements, item
+from inference.results.encoding import dates, inherited, part10
+from inference.results.items import coded, reference
+from inference.results.planes import Planes, planes_of
 
 SERIES_NUMBER = 900
 
 Mask = npt.NDArray[np.uint8]
 
 
-def segmentation(analysis: Analysis, images: Sequence[Dataset], context: ResultContext) -> Dataset:
-    """The masks of `analysis` as a BINARY segmentation; frames exist only where a segment has pixels.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """A segment on the planes where it has pixels."""
+
+    segment: Segment
+    masks: Mapping[int, Mask]
+    """1 where it is, [row, column], by the index of the plane."""
+
+
+def segmentation(analysis: Analysis, images: Sequence[Dataset], context: ResultContext) -> bytes | None:
+    """The Part 10 file of a BINARY segmentation; frames exist only where a segment has pixels.
 
     Args:
-        analysis: with at least one segment that is not empty.
+        analysis: what a model came to.
         images: the headers of the images in `analysis.frames`, each once, in that order: any number of
             single-frame images or one multi-frame image.
         context: where the UIDs and times come from.
 
+    Returns:
+        None where no segment has a pixel.
+
     Raises:
-        ValueError: the frames are neither those of single-frame images nor of one multi-frame image.
+        ValueError: the frames are neither those of single-frame images nor of one multi-frame image, or
+            nothing says where they lie.
     """
-    result = hd.seg.Segmentation(
-        source_images=images,
-        pixel_array=_masks(analysis, images),
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_described(segment, analysis.model, context) for segment in analysis.segments],
-        series_instance_uid=context.uid("SEG series"),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=context.segmentation,
-        instance_number=1,
-        content_label="AI_SEGMENTATION",
-        content_description=analysis.model.title,
-        content_creator_name=None,
-        series_description=f"AI, not verified: {analysis.model.title}"[:64],
-        specific_character_set="ISO_IR 192",
-        **equipment(analysis.model),
+    masks = [segment.masks() for segment in analysis.segments]
+    if not any(each.any() for each in masks):
+        return None
+    planes = planes_of(images)
+    places = _places(analysis, images, planes)
+    drawn = [
+        _Drawn(segment, {place: mask for place, mask in zip(places, each, strict=True) if mask.any()})
+        for segment, each in zip(analysis.segments, masks, strict=True)
+    ]
+    first, model = images[0], analysis.model
+    written = inherited(first) | elements(
+        ImageType=["DERIVED", "PRIMARY"],
+        Modality="SEG",
+        SeriesInstanceUID=context.uid("SEG series"),
+        SeriesNumber=SERIES_NUMBER,
+        SeriesDescription=f"AI, not verified: {model.title}"[:64],
+        InstanceNumber=1,
+        ContentLabel="AI_SEGMENTATION",
+        ContentDescription=model.title[:64],
+        **equipment(model),
+        **dates(context.at, first.get("TimezoneOffsetFromUTC"), "InstanceCreation", "Content", "Series"),
     )
-    if "FrameOfReferenceUID" not in result:
-        # Nothing else says how the picture lies (PS3.3 C.7.6.1); rows and columns are those of the image.
-        result.PatientOrientation = images[0].get("PatientOrientation")
-    return _with_own_dimensions(result, context)
+    written |= _sources(images) | _frame_of_reference(first) | _described(drawn, model, context)
+    written |= _frames(drawn, planes, context.uid("SEG dimensions"))
+    return part10(SEGMENTATION_STORAGE, context.segmentation, written)
 
 
-def _masks(analysis: Analysis, images: Sequence[Dataset]) -> Mask:
-    """The masks over all frames of the images, in one of the two forms that highdicom takes."""
-    frames = int(images[0].get("NumberOfFrames") or 1) if len(images) == 1 else len(images)
-    if frames > 1 and len(images) == 1:
-        places = [source.frame - 1 for source in analysis.frames]
-    elif frames == len(analysis.frames):
-        places = list(range(frames))
-    else:
+def _places(analysis: Analysis, images: Sequence[Dataset], planes: Planes) -> list[int]:
+    """Indices of the planes that the frames of the analysis are."""
+    if len(images) == 1 < len(planes.groups):
+        return [source.frame - 1 for source in analysis.frames]
+    if len(planes.groups) != len(analysis.frames):
         raise ValueError("masks lie over single-frame images or over one multi-frame image")
-    shape = (frames, *analysis.segments[0].labels.shape[1:])
-    return (
-        _stacked(analysis.segments, places, shape)
-        if _overlap(analysis.segments)
-        else _numbered(analysis.segments, places, shape)
+    return list(range(len(planes.groups)))
+
+
+def _sources(images: Sequence[Dataset]) -> Elements:
+    """Source images, and the Common Instance Reference Module (PS3.3 C.12.2)."""
+    each = [data_set(reference(image.SOPClassUID, image.SOPInstanceUID)) for image in images]
+    series = item(SeriesInstanceUID=images[0].SeriesInstanceUID, ReferencedInstanceSequence=each)
+    return elements(SourceImageSequence=each, ReferencedSeriesSequence=[series])
+
+
+def _frame_of_reference(image: Dataset) -> Elements:
+    if "FrameOfReferenceUID" in image:
+        indicator = image.get("PositionReferenceIndicator")
+        return elements(FrameOfReferenceUID=image.FrameOfReferenceUID, PositionReferenceIndicator=indicator)
+    # Nothing else says how the picture lies (PS3.3 C.7.6.1); rows and columns are those of the image.
+    return elements(PatientOrientation=image.get("PatientOrientation"))
+
+
+def _described(drawn: Sequence[_Drawn], model: ModelIdentity, context: ResultContext) -> Elements:
+    algorithm = segment_algorithm(model)
+    return elements(
+        SegmentationType="BINARY",
+        SegmentSequence=[_segment(each.segment, model.name, algorithm, context) for each in drawn],
+        SegmentsOverlap="YES" if _overlap(drawn) else "NO",
     )
 
 
-def _overlap(segments: Sequence[Segment]) -> bool:
-    """Whether a pixel may be of two segments: they come from different outputs, or share values."""
-    values = [value for segment in segments for value in segment.values]
-    return len(set(values)) < len(values) or any(each.labels is not segments[0].labels for each in segments)
-
-
-def _numbered(segments: Sequence[Segment], places: Sequence[int], shape: tuple[int, ...]) -> Mask:
-    """Segment numbers: [frame, row, column], which highdicom checks several times faster than a stack."""
-    number = np.zeros(256, np.uint8)
-    for segment in segments:
-        number[list(segment.values)] = segment.number
-    mask = np.zeros(shape, np.uint8)
-    mask[places] = number[segments[0].labels]
-    return mask
-
-
-def _stacked(segments: Sequence[Segment], places: Sequence[int], shape: tuple[int, ...]) -> Mask:
-    """One channel per segment: [frame, row, column, segment]."""
-    # Segment by segment in memory, which highdicom reads several times faster than pixel by pixel.
-    masks = np.zeros((len(segments), *shape), dtype=np.uint8)
-    for mask, segment in zip(masks, segments, strict=True):
-        chosen = np.zeros(256, np.uint8)
-        chosen[list(segment.values)] = 1
-        mask[places] = chosen[segment.labels]
-    return np.moveaxis(masks, 0, -1)
-
-
-def _described(segment: Segment, model: ModelIdentity, context: ResultContext) -> hd.seg.SegmentDescription:
-    described = hd.seg.SegmentDescription(
-        segment_number=segment.number,
-        segment_label=segment.label[:64],
-        segmented_property_category=concept(segment.category),
-        segmented_property_type=concept(segment.type),
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=segment_algorithm(model),
-        tracking_uid=context.uid("segment", str(segment.number)),
-        tracking_id=segment.label,
-        display_color=hd.color.CIELabColor.from_rgb(*segment.colour),
+def _segment(segment: Segment, model: str, algorithm: bytes, context: ResultContext) -> bytes:
+    return item(
+        SegmentNumber=segment.number,
+        SegmentLabel=segment.label[:64],
+        SegmentedPropertyCategoryCodeSequence=[coded(segment.category)],
+        SegmentedPropertyTypeCodeSequence=[coded(segment.type, segment.laterality)],
+        SegmentationAlgorithmIdentificationSequence=[algorithm],
+        SegmentAlgorithmType="AUTOMATIC",
+        SegmentAlgorithmName=model,
+        RecommendedDisplayCIELabValue=cielab(segment.colour),
+        TrackingID=segment.label,
+        TrackingUID=context.uid("segment", str(segment.number)),
     )
-    if segment.laterality is not None:
-        # Modifiers lie within the item of the property type (PS3.3 C.8.20.4).
-        kind = described.SegmentedPropertyTypeCodeSequence[0]
-        kind.SegmentedPropertyTypeModifierCodeSequence = [concept(segment.laterality)]
-    return described
 
 
-def _with_own_dimensions(result: Dataset, context: ResultContext) -> Dataset:
-    uid = context.uid("SEG dimensions")
-    for item in (*result.DimensionOrganizationSequence, *result.DimensionIndexSequence):
-        item.DimensionOrganizationUID = uid
-    return result
+def _overlap(drawn: Sequence[_Drawn]) -> bool:
+    """Whether a pixel is of two segments."""
+    for each, *others in (drawn[index:] for index in range(len(drawn) - 1)):
+        for place in each.masks:
+            if any(
+                place in other.masks and (each.masks[place] & other.masks[place]).any() for other in others
+            ):
+                return True
+    return False
+
+
+def _frames(drawn: Sequence[_Drawn], planes: Planes, organization: str) -> Elements:
+    """The frames, segment by segment, each along the normal (PS3.3 C.7.6.16, C.7.6.17)."""
+    order = [place for place in planes.order() if any(place in each.masks for each in drawn)]
+    frames = [(index, rank) for index in range(len(drawn)) for rank in range(len(order))]
+    frames = [(index, rank) for index, rank in frames if order[rank] in drawn[index].masks]
+    masks = [drawn[index].masks[order[rank]] for index, rank in frames]
+    identified = [_identification(each.segment) for each in drawn]
+    # A functional group that is the same in all frames is among those shared (PS3.3 C.7.6.16.1.1).
+    shared, own = (identified[0], [{}]) if len(drawn) == 1 else ({}, identified)
+    per_frame = [
+        data_set(planes.groups[order[rank]] | _indices(index, rank, planes) | own[index])
+        for index, rank in frames
+    ]
+    regular = len(drawn) == 1 and planes.are_regular(order)
+    return elements(
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+        PresentationLUTShape="IDENTITY",
+        LossyImageCompression="00",
+        Rows=masks[0].shape[0],
+        Columns=masks[0].shape[1],
+        BitsAllocated=1,
+        BitsStored=1,
+        HighBit=0,
+        PixelRepresentation=0,
+        NumberOfFrames=len(frames),
+        DimensionOrganizationSequence=[item(DimensionOrganizationUID=organization)],
+        DimensionIndexSequence=list(_dimensions(organization, planes)),
+        SharedFunctionalGroupsSequence=[data_set(planes.shared | shared)],
+        PerFrameFunctionalGroupsSequence=per_frame,
+        PixelData=_packed(masks),
+        **({"DimensionOrganizationType": "3D"} if regular else {}),
+    )
+
+
+def _identification(segment: Segment) -> Elements:
+    return elements(SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment.number)])
+
+
+def _indices(segment: int, rank: int, planes: Planes) -> Elements:
+    """Where a frame stands in each of the dimensions, from 1."""
+    values = [segment + 1] if planes.positions is None else [segment + 1, rank + 1]
+    return elements(FrameContentSequence=[item(DimensionIndexValues=values)])
+
+
+def _dimensions(organization: str, planes: Planes) -> Iterator[bytes]:
+    named = [("ReferencedSegmentNumber", "SegmentIdentificationSequence", "Referenced Segment Number")]
+    if planes.positions is not None:
+        named.append(("ImagePositionPatient", "PlanePositionSequence", "Image Position Patient"))
+    for attribute, group, label in named:
+        yield item(
+            DimensionOrganizationUID=organization,
+            DimensionIndexPointer=tag_for_keyword(attribute),
+            FunctionalGroupPointer=tag_for_keyword(group),
+            DimensionDescriptionLabel=label,
+        )
+
+
+def _packed(masks: Sequence[Mask]) -> bytes:
+    """A bit for each pixel, those of the next frame behind those of the last (PS3.5 8.1.1)."""
+    if masks[0].size % 8 == 0:
+        return b"".join([np.packbits(mask, bitorder="little").tobytes() for mask in masks])
+    return np.packbits(np.concatenate([mask.ravel() for mask in masks]), bitorder="little").tobytes()

@@ -79,21 +79,55 @@ EMPTY_WHEN_MISSING = (
     "AccessionNumber",
     "Manufacturer",
 )
-_TAGS = {f"{tag_for_keyword(keyword):08X}" for keyword in (*PATIENT_AND_STUDY, *IMAGE)}
+
+
+def _tags(*keywords: str) -> frozenset[str]:
+    return frozenset(f"{tag_for_keyword(keyword):08X}" for keyword in keywords)
+
+
+_OF_IMAGES = _tags("StudyInstanceUID", *IMAGE)
+_OF_SLICES = _tags("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient")
+"""In these the slices of a series differ."""
+_TAGS = _tags(*PATIENT_AND_STUDY) | _OF_IMAGES
 _OFFSET = re.compile(r"[+-](0[0-9]|1[0-4])[0-5][0-9]")
+_PLAIN = frozenset({"DS", "IS", "UI"})
+"""Values are in the data set as they are in JSON."""
 _SEXES = ("M", "F", "O")
 
 
 def source_images(headers: Iterable[bytes]) -> list[Dataset]:
     """Data sets without pixels from stored headers (DICOM JSON model, PS3.18 F, UTF-8)."""
-    # What slices have in common is made once: most of their attributes.
-    made: dict[str, DataElement | None] = {}
-    images = [source_image(json.loads(header), made) for header in headers]
+    images: list[Dataset] = []
+    first: Mapping[str, Any] = {}
+    for header in headers:
+        attributes = json.loads(header)
+        image = _slice_beside(images[0], first, attributes) if images else None
+        images.append(image or source_image(attributes))
+        first = first or attributes
     for image in images:
         # Type 2 in a CT, but in the masks over it wanted where slices have a place (PS3.3 C.7.6.16.2.1).
         if "ImagePositionPatient" in image and not image.get("SliceThickness"):
             image.SliceThickness = _distance(images)
     return images
+
+
+def _slice_beside(image: Dataset, header: Mapping[str, Any], attributes: Mapping[str, Any]) -> Dataset | None:
+    """Another slice of a series: elements that are those of `image` are shared with it.
+
+    What is of the patient and the study is said by the first image.
+
+    Returns:
+        None where the two differ in more than slices of a series do.
+    """
+    named = _OF_IMAGES & attributes.keys()
+    own = [tag for tag in named if attributes[tag] != header.get(tag)]
+    made = {tag: _element(tag, attributes[tag]) for tag in own if tag in _OF_SLICES}
+    if named != _OF_IMAGES & header.keys() or len(made) < len(own) or None in made.values():
+        return None
+    elements = {element.tag: element for element in image} | {
+        each.tag: each for each in made.values() if each
+    }
+    return Dataset(elements)
 
 
 def _distance(images: Sequence[Dataset]) -> float:
@@ -103,24 +137,15 @@ def _distance(images: Sequence[Dataset]) -> float:
     return float(f"{apart:.6g}") or 1.0
 
 
-def source_image(attributes: Mapping[str, Any], made: dict[str, DataElement | None] | None = None) -> Dataset:
-    """What results take over from one image.
+def source_image(attributes: Mapping[str, Any]) -> Dataset:
+    """What results take over from one image: its header (DICOM JSON model, PS3.18 F).
 
     Dates, codes and UIDs that break the standard's rules are left out: lenient in, strict out. Text is kept.
-
-    Args:
-        attributes: its header (DICOM JSON model, PS3.18 F).
-        made: elements of other images of the series, by tag and value, which are shared; new ones are added.
     """
-    made = {} if made is None else made
     dataset = Dataset()
     for tag, attribute in attributes.items():
-        if tag in _TAGS:
-            key = f"{tag}{attribute}"
-            if key not in made:
-                made[key] = _element(tag, attribute)
-            if (element := made[key]) is not None:
-                dataset.add(element)
+        if tag in _TAGS and (element := _element(tag, attribute)) is not None:
+            dataset.add(element)
     # The JSON is UTF-8 whatever the image was written in, and so are the objects made from it.
     dataset.SpecificCharacterSet = "ISO_IR 192"
     if dataset.get("PatientSex") not in _SEXES:
@@ -147,6 +172,8 @@ def _place(image: Dataset) -> None:
 def _element(tag: str, attribute: Mapping[str, Any]) -> DataElement | None:
     if not _usable(attribute):
         return None
+    if attribute["vr"] in _PLAIN and attribute.get("Value"):
+        return DataElement(int(tag, 16), attribute["vr"], attribute["Value"])
     return Dataset.from_json({tag: attribute})[tag]
 
 

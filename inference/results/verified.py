@@ -2,21 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-import highdicom as hd
-from highdicom.sr import CodedConcept
 from pydicom import Dataset
 
+from inference.findings import Code
 from inference.records import FindingRecord, ImageReference
-from inference.results.coding import ARTIFICIAL_INTELLIGENCE, NOT_FOR_PRESENTATION, RENDERING_INTENT, concept
+from inference.results.coding import (
+    NOT_FOR_PRESENTATION,
+    RENDERING_INTENT,
+    Algorithm,
+    brief_algorithm,
+)
 from inference.results.context import MANUFACTURER, VERIFIED_SERIES_NUMBER, Report
-from inference.results.encoding import dated, encoded
+from inference.results.document import document
+from inference.results.elements import Elements, elements, item
+from inference.results.encoding import dated
 from inference.results.groups import REJECTED, REMARK, measurement_group
-from inference.results.report import predecessor, procedure
+from inference.results.items import CONTAINS, HAS_OBS_CONTEXT, code_item, person_item, text_item
 from inference.reviews import Review, SignedReport, Verdict
 
-PERSON = CodedConcept("121006", "DCM", "Person")
+_OBSERVER_TYPE, _PERSON = Code("121005", "DCM", "Observer Type"), Code("121006", "DCM", "Person")
+_PERSON_NAME = Code("121008", "DCM", "Person Observer Name")
+_ORGANIZATION = Code("121009", "DCM", "Person Observer's Organization Name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,47 +55,48 @@ def verified_report(
         predecessors: the drafts, and verified reports that this one supersedes.
         organization: who the reviewer works for.
     """
-    person = hd.sr.PersonObserverIdentifyingAttributes(name=_person(report), organization_name=organization)
-    groups = [_group(each, images) for each in findings]
-    content = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(hd.sr.ObserverContext(PERSON, person)),
-        procedure_reported=procedure(list(images.values())),
-        imaging_measurements=groups,
+    every = list(images.values())
+    return document(
+        report.sr,
+        _own(report, organization, every[0].get("TimezoneOffsetFromUTC")),
+        observer=[
+            code_item(HAS_OBS_CONTEXT, _OBSERVER_TYPE, _PERSON),
+            person_item(HAS_OBS_CONTEXT, _PERSON_NAME, _person(report)),
+            text_item(HAS_OBS_CONTEXT, _ORGANIZATION, organization),
+        ],
+        groups=[_group(each, images) for each in findings],
+        evidence=every,
+        predecessors=predecessors,
+        at=report.at,
     )
-    result = hd.sr.Comprehensive3DSR(
-        evidence=list(images.values()),
-        content=content,
-        series_instance_uid=report.series,
-        series_number=VERIFIED_SERIES_NUMBER,
-        sop_instance_uid=report.sr,
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        is_complete=True,
-        is_final=True,
-        is_verified=True,
-        verifying_observer_name=_person(report),
-        verifying_organization=organization,
-        previous_versions=[predecessor(each) for each in predecessors] or None,
-        series_description="Verified report",
-        specific_character_set="ISO_IR 192",
+
+
+def _own(report: SignedReport, organization: str, offset: str | None) -> Elements:
+    verifying = item(
+        VerifyingOrganization=organization,
+        VerificationDateTime="".join(dated(report.at, offset)),
+        VerifyingObserverName=_person(report),
+        VerifyingObserverIdentificationCodeSequence=[],
     )
-    offset = next(iter(images.values())).get("TimezoneOffsetFromUTC")
-    result.VerifyingObserverSequence[0].VerificationDateTime = _moment(report.at, offset)
-    return encoded(result, report.at, offset)
+    return elements(
+        SeriesInstanceUID=report.series,
+        SeriesNumber=VERIFIED_SERIES_NUMBER,
+        SeriesDescription="Verified report",
+        Manufacturer=MANUFACTURER,
+        VerificationFlag="VERIFIED",
+        PreliminaryFlag="FINAL",
+        VerifyingObserverSequence=[verifying],
+        ReferencedPerformedProcedureStepSequence=[],
+    )
 
 
 def _person(report: SignedReport) -> str:
-    """Person Name; highdicom wants a caret, which a name in one piece has behind it (PS3.5 6.2.1)."""
+    """Person Name: a name in one piece is a family name (PS3.5 6.2.1)."""
     name = report.reviewer.name
     return name if "^" in name else f"{name}^"
 
 
-def _moment(at: datetime, offset: str | None) -> str:
-    date, time = dated(at, offset)
-    return date + time
-
-
-def _group(judged: Judged, images: Mapping[str, Dataset]) -> object:
+def _group(judged: Judged, images: Mapping[str, Dataset]) -> bytes:
     record, review = judged.record, judged.review
     if review is None:
         return measurement_group(_placed(record, images), _algorithm(record), images)
@@ -97,11 +105,11 @@ def _group(judged: Judged, images: Mapping[str, Dataset]) -> object:
     remarks = [REMARK + review.comment] if review.comment else []
     if review.correction is not None:
         corrected = review.correction.applied(record)
-        return measurement_group(_placed(corrected, images), None, images, remarks=remarks)
+        return measurement_group(_placed(corrected, images), (), images, remarks=remarks)
     return measurement_group(_placed(record, images), _algorithm(record), images, remarks=remarks)
 
 
-def _rejected(record: FindingRecord, review: Review, images: Mapping[str, Dataset]) -> object:
+def _rejected(record: FindingRecord, review: Review, images: Mapping[str, Dataset]) -> bytes:
     image = record.image
     if record.region is not None:
         image = ImageReference(record.region.sop, record.region.frame)
@@ -109,7 +117,7 @@ def _rejected(record: FindingRecord, review: Review, images: Mapping[str, Datase
     bare = replace(
         record, presence=presence, image=image, region=None, segment=None, measurements=(), score=None
     )
-    intent = hd.sr.QualitativeEvaluation(concept(RENDERING_INTENT), concept(NOT_FOR_PRESENTATION))
+    intent = code_item(CONTAINS, RENDERING_INTENT, NOT_FOR_PRESENTATION)
     remark = f"{REJECTED}: {review.comment}" if review.comment else REJECTED
     return measurement_group(
         replace(_placed(bare, images), note=""),
@@ -120,11 +128,9 @@ def _rejected(record: FindingRecord, review: Review, images: Mapping[str, Datase
     )
 
 
-def _algorithm(record: FindingRecord) -> hd.sr.AlgorithmIdentification | None:
+def _algorithm(record: FindingRecord) -> Algorithm:
     """TID 4019 in short: the draft has the rest."""
-    if not record.model:
-        return None
-    return hd.sr.AlgorithmIdentification(record.model, record.version, family=ARTIFICIAL_INTELLIGENCE)
+    return brief_algorithm(record.model, record.version) if record.model else ()
 
 
 def _placed(record: FindingRecord, images: Mapping[str, Dataset]) -> FindingRecord:

@@ -7,8 +7,7 @@ from pydicom import Dataset
 
 from inference.findings import Analysis
 from inference.records import FindingRecord
-from inference.results.context import ResultContext
-from inference.results.encoding import encoded
+from inference.results.context import SEGMENTATION_STORAGE, ResultContext
 from inference.results.report import report
 from inference.results.rows import finding_records
 from inference.results.segmentation import segmentation
@@ -37,17 +36,19 @@ def result_objects(analysis: Analysis, images: Sequence[Dataset], context: Resul
         ValueError: there is nothing to report, or the masks do not lie over the images.
     """
     records = finding_records(analysis, context)
-    mask = _mask(analysis, images, context)
-    sr = report(analysis.model, records, images, mask, context)
-    objects = [mask, sr] if mask is not None else [sr]
-    offset = images[0].get("TimezoneOffsetFromUTC")
-    files = tuple(encoded(each, context.at, offset) for each in objects)
-    return ResultObjects(files, tuple(each.SOPInstanceUID for each in reversed(objects)), tuple(records))
-
-
-def _mask(analysis: Analysis, images: Sequence[Dataset], context: ResultContext) -> Dataset | None:
-    if all(segment.is_empty() for segment in analysis.segments):
-        return None
     by_uid = {image.SOPInstanceUID: image for image in images}
     shown = dict.fromkeys(source.instance.key.sop for source in analysis.frames)
-    return segmentation(analysis, [by_uid[sop] for sop in shown], context)
+    mask = segmentation(analysis, [by_uid[sop] for sop in shown], context)
+    if mask is None:
+        sr = report(analysis.model, records, images, context)
+        return ResultObjects((sr,), (context.report,), tuple(records))
+    sr = report(analysis.model, records, [*images, _reference(images[0], context)], context)
+    return ResultObjects((mask, sr), (context.report, context.segmentation), tuple(records))
+
+
+def _reference(image: Dataset, context: ResultContext) -> Dataset:
+    """What a report says of the segmentation among its evidence."""
+    mask = Dataset()
+    mask.StudyInstanceUID, mask.SeriesInstanceUID = image.StudyInstanceUID, context.uid("SEG series")
+    mask.SOPClassUID, mask.SOPInstanceUID = SEGMENTATION_STORAGE, context.segmentation
+    return mask

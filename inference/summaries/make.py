@@ -3,13 +3,15 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Literal
 
 from pydicom import Dataset
 
 from inference.findings import Analysis
 from inference.results.context import ResultContext
-from inference.results.encoding import encoded
+from inference.results.elements import elements, elements_of
+from inference.results.encoding import dates, part10
 from inference.results.write import ResultObjects
 from inference.summaries.capture import captures
 from inference.summaries.presentation import presentation
@@ -58,8 +60,7 @@ class Summaries:
             # A picture that cannot be drawn must not cost the report.
             log.exception("work item %s: there is no summary of its result", context.work_item)
             return objects
-        offset = images[0].get("TimezoneOffsetFromUTC")
-        files = [encoded(each, context.at, offset) for each in made]
+        files = [_file(each, context.at, images[0].get("TimezoneOffsetFromUTC")) for each in made]
         uids = [str(each.SOPInstanceUID) for each in made]
         *before, report = objects.files
         return replace(objects, files=(*before, *files, report), uids=(*objects.uids, *uids))
@@ -71,3 +72,15 @@ class Summaries:
         if "gsps" in self._kinds:
             made += presentation(analysis, self._archive, context)
         return made
+
+
+def _file(made: Dataset, at: datetime, offset: str | None) -> bytes:
+    """What highdicom made, with `at` where it asked the clock."""
+    if offset:
+        made.TimezoneOffsetFromUTC = offset
+    moment = dates(at, offset, "InstanceCreation", "Content", "Series")
+    # The last one is highdicom itself; those before it tell when the images were acquired.
+    made.ContributingEquipmentSequence[-1].ContributionDateTime = (
+        moment["ContentDate"] + moment["ContentTime"]
+    )
+    return part10(made.SOPClassUID, made.SOPInstanceUID, elements_of(made) | elements(**moment))

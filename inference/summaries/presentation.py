@@ -1,12 +1,13 @@
 """Grayscale softcopy presentation states (PS3.3 A.33.1): the findings as lines and words over the images."""
 
 import json
+from typing import Any
 
 import highdicom as hd
 import numpy as np
 from pydicom import Dataset
 
-from inference.findings import Analysis
+from inference.findings import Analysis, ModelIdentity
 from inference.results.context import ResultContext, equipment
 from inference.results.sources import source_image
 from inference.summaries.marks import Mark, Marked, marked_frames
@@ -25,9 +26,7 @@ def presentation(analysis: Analysis, archive: Archive, context: ResultContext) -
     """The presentation state of a result; none where nothing is drawn, or on images in colour."""
     marked = marked_frames(analysis)
     images = {each.source.instance.key.sop: _image(archive, each) for each in marked}
-    if not images or any(
-        not str(each.PhotometricInterpretation).startswith("MONO") for each in images.values()
-    ):
+    if not images or not all(map(_is_grey, images.values())):
         return []
     layer = hd.pr.GraphicLayer(_LAYER, 1, description=analysis.model.title[:64])
     annotations = [_annotation(each, images[each.source.instance.key.sop], layer) for each in marked]
@@ -41,7 +40,7 @@ def presentation(analysis: Analysis, archive: Archive, context: ResultContext) -
         content_description=f"{analysis.model.title[:48]}, not verified",
         graphic_layers=[layer],
         graphic_annotations=annotations,
-        **equipment(analysis.model),
+        **_equipment(analysis.model),
     )
     state.SeriesDescription = f"{analysis.model.title[:48]} (summary)"
     state.Laterality = None  # type 2C
@@ -60,6 +59,17 @@ def _image(archive: Archive, marked: Marked) -> Dataset:
 
 def _is_grey(image: Dataset) -> bool:
     return str(image.PhotometricInterpretation).startswith("MONOCHROME")
+
+
+def _equipment(model: ModelIdentity) -> dict[str, Any]:
+    """`equipment` by the names that highdicom gives it."""
+    own = equipment(model)
+    return {
+        "manufacturer": own["Manufacturer"],
+        "manufacturer_model_name": own["ManufacturerModelName"],
+        "software_versions": own["SoftwareVersions"],
+        "device_serial_number": own["DeviceSerialNumber"],
+    }
 
 
 def _annotation(marked: Marked, image: Dataset, layer: hd.pr.GraphicLayer) -> hd.pr.GraphicAnnotation:

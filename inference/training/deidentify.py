@@ -94,7 +94,7 @@ class _Change:
             try:
                 element = ds[tag]
             except (ValueError, KeyError, NotImplementedError, UnicodeError):
-                # What cannot be read cannot be told to name nobody.
+                # pydicom reads a value when it is asked for; what it cannot read may name somebody.
                 del ds[tag]
                 continue
             if not self._treated(element, action_for(int(tag))):

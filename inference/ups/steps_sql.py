@@ -34,9 +34,9 @@ from inference.ups.requirements import (
 )
 from inference.ups.search_sql import Found, find_steps
 from inference.ups.subscriptions_sql import SqlSubscriptions
-from inference.workitem_rows import fetch, fetch_inputs, patient_id
+from inference.workitem_rows import cancelled, ended, fetch, fetch_inputs, patient_id
 from inference.workitems import FINAL, Outcome, Performer, Priority, State, UnknownWorkItem, WorkItem
-from inference.workitems_sql import cancelled, ended, utc_now, withdraw
+from inference.workitems_sql import utc_now, withdraw
 from storage.archive import Archive
 from storage.errors import InvalidInstance, UnknownInstance
 from storage.instances import StoredInstance, checked_uid

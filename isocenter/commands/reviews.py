@@ -49,7 +49,7 @@ def export(
 
     With the same key the same patient, study and image get the same pseudonyms in every export.
     """
-    from inference.training.export import TrainingSet  # noqa: PLC0415 - reports need highdicom
+    from inference.training.export import TrainingSet  # noqa: PLC0415 - reports are slow to import
     from inference.training.pseudonyms import Pseudonyms  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
+from inference.pipeline import Pipeline
+from inference.triggers import Triggers
 from inference.workitems_sql import SqlWorkItems
 from models.catalog import Catalog
 from models.runtime import Runtime
@@ -16,7 +18,7 @@ from storage.blobs.disk import DiskBlobs
 from storage.instances import Accepted, Origin
 from storage.spool import Spool
 from storage.sql.index import SqlIndex
-from tests.inference.analyses import part10
+from tests.inference.analyses import SERIES, STUDY, part10
 from tests.inference.packages import dark_package, film_package
 
 
@@ -88,3 +90,34 @@ def catalog(model_folder) -> Catalog:
 @pytest.fixture(scope="session")
 def runtime() -> Runtime:
     return Runtime(threads=1, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture
+def pipeline(archive, spool, *, work, catalog, runtime, clock) -> Pipeline:
+    return Pipeline(archive, spool, work, catalog, runtime, clock=clock)
+
+
+@pytest.fixture
+def scheduled(archive, work, catalog, clock, deliver):
+    """Stores images and tells the UIDs of the work items they lead to."""
+
+    def schedule(headers) -> list[str]:
+        deliver(headers)
+        return Triggers(archive, work, catalog, clock=clock).poll()
+
+    return schedule
+
+
+@pytest.fixture
+def files(archive):
+    """The bytes of everything in the study that is a result."""
+
+    def read(study: str = STUDY) -> dict[str, bytes]:
+        found = {}
+        for instance in archive.instances(study):
+            if instance.key.series != SERIES:
+                with archive.open(instance) as file:
+                    found[instance.key.sop] = file.read()
+        return found
+
+    return read

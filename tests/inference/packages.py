@@ -113,16 +113,19 @@ def dark_graph() -> Any:
 
 
 def bright_graph() -> Any:
-    """In numbers[1] the mean of the picture."""
+    """In numbers[n, 1] the mean of each picture."""
     graph = helper.make_graph(
         [
-            helper.make_node("ReduceMean", ["hu"], ["mean"], keepdims=0),
-            helper.make_node("Reshape", ["mean", "one"], ["numbers"]),
+            helper.make_node("ReduceMean", ["hu", "axes"], ["mean"], keepdims=0),
+            helper.make_node("Reshape", ["mean", "column"], ["numbers"]),
         ],
         "bright",
-        [helper.make_tensor_value_info("hu", TensorProto.FLOAT, [1, 1, "rows", "columns"])],
-        [helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [1])],
-        [numpy_helper.from_array(np.array([1], np.int64), "one")],
+        [helper.make_tensor_value_info("hu", TensorProto.FLOAT, ["n", 1, "rows", "columns"])],
+        [helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["n", 1])],
+        [
+            numpy_helper.from_array(np.array([1, 2, 3], np.int64), "axes"),
+            numpy_helper.from_array(np.array([-1, 1], np.int64), "column"),
+        ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
@@ -131,8 +134,9 @@ def dark_package(folder: Path, *, name: str = "dark", version: str = "1.0.0") ->
     return _package(folder / name, dark_graph(), CARD, name=name, version=version)
 
 
-def film_package(folder: Path) -> Path:
-    return _package(folder / "bright-film", bright_graph(), FILM_CARD)
+def film_package(folder: Path, *, max_batch: int = 1) -> Path:
+    card = f"{FILM_CARD}[runtime]\nmax_batch = {max_batch}\n"
+    return _package(folder / "bright-film", bright_graph(), card)
 
 
 def _package(folder: Path, model: Any, card: str, **values: str) -> Path:

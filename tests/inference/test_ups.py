@@ -8,7 +8,7 @@ from inference.ups import reports_sql
 from inference.ups.data_set import Access
 from inference.ups.reports_sql import GLOBAL
 from inference.ups.steps_sql import SqlProcedureSteps
-from inference.workitems import NewWorkItem, Outcome
+from inference.workitems import Completed, NewWorkItem, Outcome
 from tests.dicomweb.worklist import STEP
 from tests.inference.test_workitems import inputs, model
 
@@ -38,7 +38,7 @@ def test_a_worker_s_work_is_reported_and_seen_as_a_procedure_step(work, steps, c
 
     held = work.claim(new.uid, "worker", LEASE)
     work.progress(new.uid, held.transaction, 40, "running")
-    work.complete(new.uid, held.transaction, ["2.25.9"], [], {})
+    work.complete([Completed(new.uid, held.transaction, ["2.25.9"], [], {})])
     assert heard(steps) == [(1, "IN PROGRESS"), (3, ""), (1, "COMPLETED")]
 
     seen = steps.retrieve(new.uid)

@@ -17,6 +17,7 @@ from inference.waiting_sql import _part
 from inference.workitems import (
     FINAL,
     TRANSITIONS,
+    Completed,
     IllegalTransition,
     LeaseLost,
     ModelReference,
@@ -206,7 +207,7 @@ def test_a_dead_workers_item_is_taken_over_when_its_lease_has_run_out(work, sche
     for late in (
         lambda: work.renew(uid, dead.transaction, LEASE),
         lambda: work.progress(uid, dead.transaction, 50),
-        lambda: work.complete(uid, dead.transaction, ["2.25.9"], [finding(uid)], {}),
+        lambda: work.complete([Completed(uid, dead.transaction, ["2.25.9"], [finding(uid)], {})]),
         lambda: work.end(uid, dead.transaction, Outcome.FAILED, "no"),
     ):
         with pytest.raises(LeaseLost):
@@ -249,7 +250,10 @@ def test_completion_brings_the_findings_and_ends_the_item(work, scheduled, engin
     )
     held = work.claim(uid, "w", LEASE)
     clock.forward(3)
-    done = work.complete(uid, held.transaction, ["2.25.9", "2.25.11"], [record, finding(uid)], {"model": 1.5})
+    findings = [record, finding(uid)]
+    (done,) = work.complete(
+        [Completed(uid, held.transaction, ["2.25.9", "2.25.11"], findings, {"model": 1.5})]
+    )
 
     assert (done.state, done.outcome, done.progress) == (State.COMPLETED, Outcome.RESULTS, 100)
     assert (done.results, done.timings, done.finished_at) == (
@@ -331,7 +335,7 @@ def test_findings_of_superseded_reports_are_shown_only_on_request(work, schedule
     for sops, result in ((("1.1",), "2.25.1"), (("1.1", "1.2"), "2.25.2")):
         uid = scheduled(*sops)
         held = work.claim(uid, "w", LEASE)
-        work.complete(uid, held.transaction, [result], [finding(uid, result=result)], {})
+        work.complete([Completed(uid, held.transaction, [result], [finding(uid, result=result)], {})])
         clock.forward(1)
 
     assert [record.result for record in reports.of_study("1.2")] == ["2.25.2"]
@@ -363,7 +367,7 @@ def test_withdrawn_work_is_not_completed_by_whoever_held_it(work, scheduled, eng
     work.cancel(uid, "wrong patient")
 
     with pytest.raises(LeaseLost):
-        work.complete(uid, held.transaction, ["2.25.9"], [finding(uid)], {})
+        work.complete([Completed(uid, held.transaction, ["2.25.9"], [finding(uid)], {})])
     assert (work.get(uid).outcome, work.get(uid).reason) == (Outcome.WITHDRAWN, "wrong patient")
     assert SqlFindings(engine).of_study("1.2") == ()
     with pytest.raises(IllegalTransition, match="CANCELED"):

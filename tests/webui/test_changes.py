@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from inference.governance import Standing
 from inference.ups.elements import element
-from inference.workitems import Outcome
+from inference.workitems import Completed, Outcome
 from isocenter.http import create_app
 from isocenter.parts import Part
 from isocenter.routing.shipments import Chosen
@@ -53,7 +53,7 @@ def test_who_listens_is_told_what_kind_of_thing_has_changed(web, store, services
         assert next(news) == ["work"]
         work.progress(uid, held.transaction, 50, "half")
         assert next(news) == ["work"]
-        work.complete(uid, held.transaction, (), [], {})
+        work.complete([Completed(uid, held.transaction, (), [], {})])
         assert next(news) == ["work"]
 
 

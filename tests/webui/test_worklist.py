@@ -7,7 +7,7 @@ import pytest
 from inference.findings import Code, Score
 from inference.inputs import Inputs, SeriesInput
 from inference.records import FindingRecord
-from inference.workitems import ModelReference, NewWorkItem, Outcome
+from inference.workitems import Completed, ModelReference, NewWorkItem, Outcome
 
 NODULE = Code("27925004", "SCT", "Nodule")
 MASS = Code("4147007", "SCT", "Mass")
@@ -60,7 +60,7 @@ def found(services, study: str, *scores: float, code: Code = NODULE) -> None:
         )
         for number, score in enumerate(scores)
     ]
-    services.work.complete(uid, held.transaction, (f"{study}.9",), records, {})
+    services.work.complete([Completed(uid, held.transaction, (f"{study}.9",), records, {})])
 
 
 def uids(web, **asked) -> list[str]:
