@@ -75,9 +75,9 @@ class Inputs:
         return cls.of([InputImages(tuple(instances))])
 
     @classmethod
-    def of_instance(cls, instance: StoredInstance) -> "Inputs":
-        """One instance as an input of its own."""
-        return replace(cls.of_series([instance]), subject=instance.key.sop)
+    def of_instance(cls, instance: StoredInstance, further: Sequence[InputImages] = ()) -> "Inputs":
+        """One instance as an input of its own, beside those of further inputs."""
+        return replace(cls.of([InputImages((instance,)), *further]), subject=instance.key.sop)
 
 
 def stored_images(archive: Archive, inputs: Inputs) -> list[InputImages]:

@@ -1,7 +1,7 @@
 """From stored images to what a model takes: checked, in the values, size and layout of its card."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from inference.findings import SourceFrame
 from inference.inputs import InputImages
+from inference.other_pictures import check_single, other_pictures
 from inference.picture import read_picture
 from inference.several import Placed, placed
-from inference.suitability import Unsuitable
 from inference.volume import Volume, read_headers
 from models.card import Card
 from models.preprocess import Placement, picture_tensor, placement
@@ -55,12 +55,14 @@ def prepare(card: Card, archive: FrameSource, images: Sequence[InputImages]) -> 
     if card.applies_to.scope == "series":
         yield _volume_run(card, placed(card, archive, images))
         return
+    beside, further = other_pictures(card, archive, images)
     headers = read_headers(archive, images[0].instances, card.rules_of(card.image))
     for instance, header in headers.values():
-        if card.applies_to.scope == "instance" and instance.number_of_frames > 1:
-            raise Unsuitable(f"the image has {instance.number_of_frames} frames, the model takes single ones")
+        if card.applies_to.scope == "instance":
+            check_single(instance)
         for number in range(1, instance.number_of_frames + 1):
-            yield _picture_run(card, archive, SourceFrame(instance, number), header)
+            run = _picture_run(card, archive, SourceFrame(instance, number), header)
+            yield replace(run, inputs=run.inputs | beside, further=further)
 
 
 def _volume_run(card: Card, volumes: Mapping[str, Placed]) -> Run:

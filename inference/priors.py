@@ -27,9 +27,9 @@ def earlier_studies(archive: Archive, header: Attributes) -> list[str]:
 
 
 def later_studies(archive: Archive, header: Attributes) -> list[str]:
-    """As `earlier_studies`, those after it: the studies that it may be a prior of."""
+    """As `earlier_studies`, those after it, the oldest first: the studies that it may be a prior of."""
     at = _at(header)
-    return [uid for when, uid in _of_patient(archive, header) if gt(when, at)]
+    return [uid for when, uid in reversed(_of_patient(archive, header)) if gt(when, at)]
 
 
 def _of_patient(archive: Archive, header: Attributes) -> list[tuple[tuple[str, str], str]]:

@@ -124,12 +124,20 @@ class Selection:
         arrived = self._one(study, series)
         if isinstance(card, ExternalCard) or len(card.images) == 1:
             return self._on(card, arrived)
-        taken_as = {image.origin for image in card.images if arrived.suitable(card.rules_of(image))}
-        studies = [study] if "study" in taken_as else []
-        if "prior study" in taken_as:
-            studies += later_studies(self._archive, arrived.first)
+        taken_as = [image for image in card.images if arrived.suitable(card.rules_of(image))]
+        studies = [study] if any(image.origin == "study" for image in taken_as) else []
+        priors = [card.rules_of(image) for image in taken_as if image.origin == "prior study"]
+        if priors:
+            studies += self._followed(arrived, priors)
         stored = (series for each in studies for series in self._series(each))
         return [chosen for each in stored for chosen in self._on(card, each)]
+
+    def _followed(self, prior: Series, inputs: Sequence[Sequence[Match]]) -> Iterator[str]:
+        """The later studies of a patient up to the one that is itself the newer prior of those after it."""
+        for study in later_studies(self._archive, prior.first):
+            yield study
+            if all(any(each.suitable(rules) for each in self._series(study)) for rules in inputs):
+                return
 
     def _one(self, study: str, series: str) -> Series:
         found = self._series(study, series)
@@ -155,8 +163,6 @@ class Selection:
         them are not is for its checks to say. Other models get each image that they are for by itself.
         """
         suitable = first.suitable(card.rules_of(card.image) if isinstance(card, Card) else [card.applies_to])
-        if card.applies_to.scope != "series":
-            return [Chosen(Inputs.of_instance(instance), first.first) for instance in suitable]
         if not suitable:
             return []
         try:
@@ -164,7 +170,9 @@ class Selection:
         except _NotNow as reason:
             self.reasons.append(str(reason))
             return []
-        return [Chosen(Inputs.of([InputImages(first.pictures), *further]), first.first)]
+        if card.applies_to.scope == "series":
+            return [Chosen(Inputs.of([InputImages(first.pictures), *further]), first.first)]
+        return [Chosen(Inputs.of_instance(instance, further), first.first) for instance in suitable]
 
     def _further(self, card: Card, first: Series) -> Iterator[InputImages]:
         """What the inputs after the first get, each another series; raises `_NotNow`."""
@@ -175,7 +183,10 @@ class Selection:
             found = self._candidates(card, image, first, taken)
             if found:
                 taken.add(found[0].uid)
-                yield InputImages(found[0].pictures, image.name, _note(image, found))
+                chosen = found[0].pictures
+                if card.applies_to.scope != "series":
+                    chosen = tuple(found[0].suitable(card.rules_of(image))[-1:])
+                yield InputImages(chosen, image.name, _note(image, found))
             elif image.origin == "study" and not image.optional:
                 raise _NotNow(reason_for_none(image))
 

@@ -47,6 +47,7 @@ def _shown(card: Card, stopped: str | None, shadow: str | None) -> ModelCard:
         quality_floor=card.quality.floor if card.quality else None,
         stopped=stopped,
         shadow=shadow,
+        inputs=tuple(image.in_words for image in card.images if len(card.images) > 1),
         readme=readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "",
     )
 

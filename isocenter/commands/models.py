@@ -13,7 +13,6 @@ from isocenter.commands.options import with_settings
 from isocenter.commands.versions import compare, decide, promote, reason_option, rollback, shadow
 from isocenter.settings import Settings
 from models.card import CARD_FILE, Card, load_card, load_package
-from models.schema.inputs import ImageInput
 
 if TYPE_CHECKING:
     from isocenter.services import Services
@@ -124,18 +123,12 @@ def _facts(card: Card, stopped: str | None) -> list[tuple[str, str]]:
         ("for", card.intended_use.strip()),
         *(("not for", text) for text in card.not_for),
         ("takes", f"{', '.join(card.applies_to.modality)}, by {card.applies_to.scope}"),
-        *(("input", _taken(image)) for image in card.images if len(card.images) > 1),
+        *(("input", image.in_words) for image in card.images if len(card.images) > 1),
         ("from", card.origin.strip()),
         ("licence", card.licence),
         ("sha256", card.model.sha256),
         ("folder", str(card.folder)),
     ]
-
-
-def _taken(image: ImageInput) -> str:
-    told = [f"{image.name}, of the {image.origin}"]
-    told += [f"aligned with {image.align}"] if image.align else []
-    return ", ".join([*told, *(["optional"] if image.optional else [])])
 
 
 def _decision_row(decision: Decision) -> dict[str, str]:

@@ -105,6 +105,13 @@ class ImageInput(Table):
     std: tuple[Positive, ...] = ()
     channels: Literal[1, 3] = 1
 
+    @property
+    def in_words(self) -> str:
+        """What it takes, for people."""
+        told = [f"{self.name} of the {self.origin}"]
+        told += [f"aligned with {self.align}"] if self.align else []
+        return ", ".join([*told, *(["optional"] if self.optional else [])])
+
     @model_validator(mode="after")
     def _per_channel(self) -> Self:
         for key in ("mean", "std"):
@@ -136,8 +143,8 @@ class ImageInput(Table):
             raise ValueError(
                 "an input with align is a volume on the grid of another, and has none of its own"
             )
-        if self.optional and not self.align:
-            raise ValueError("an optional input needs align, so that zeros have a size")
+        if self.optional and not (self.align or self.resize):
+            raise ValueError("an optional input needs align, or resize for a picture: zeros need a size")
         if not self.align and (self.min_overlap or self.other_frame_of_reference == "accept"):
             raise ValueError("min_overlap and other_frame_of_reference go with align only")
         return self

@@ -30,6 +30,8 @@ def check_inputs(inputs: Sequence[Input], applies_to: AppliesTo, checks: Checks)
         if image.layout == "NCDHW":
             _check_volume(number, image, image.checks or checks)
         if len(images) > 1:
+            if applies_to.scope == "frame":
+                raise Misfit("several image inputs are whole images or series", "applies_to", "scope")
             _check_beside(number, image, [each for at, each in images if at < number])
     optional = {image.name for _, image in images if image.optional}
     for number, each in enumerate(inputs):
@@ -64,10 +66,10 @@ def _check_volume(number: int, image: ImageInput, checks: Checks) -> None:
 
 
 def _check_beside(number: int, image: ImageInput, before: Sequence[ImageInput]) -> None:
-    if image.layout != "NCDHW":
-        raise Misfit("several image inputs are volumes (NCDHW)", "inputs", number, "layout")
     if image.match is None:
         raise Misfit("of several image inputs each needs match", "inputs", number)
+    if before and image.layout != "NCDHW" and image.origin == "study":
+        raise Misfit('a further picture is from = "prior study"', "inputs", number)
     if before and image.patch:
         raise Misfit(
             "patch is for the first image input; those aligned with it follow", "inputs", number, "patch"

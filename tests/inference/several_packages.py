@@ -76,9 +76,12 @@ REQUIRED = WITH_CROP.replace("optional = true\n", "")
 PRIOR = 'from = "prior study"\nother_frame_of_reference = "accept"\n' + WITH_CROP.replace("crop", "post")
 
 
-def change_graph(*, optional: bool) -> Any:
+VOLUME = (1, 1, "slices", "rows", "columns")
+
+
+def change_graph(*, optional: bool, axes: tuple[int | str, ...] = VOLUME) -> Any:
     """In numbers[0] the mean of second less first, in numbers[1] whether it is there; a mask of > 50."""
-    shape = [1, 1, "slices", "rows", "columns"]
+    shape = list(axes)
     told = [("mean1", 1), ("there", 1)] if optional else [("mean1", 1)]
     there = [helper.make_tensor_value_info("there", TensorProto.FLOAT, [1])] if optional else []
     graph = helper.make_graph(
@@ -106,6 +109,64 @@ def change_graph(*, optional: bool) -> Any:
         ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+FILMS = """
+schema = 1
+name = "films"
+version = "1.0.0"
+title = "Films"
+task = "measurement"
+intended_use = "Tests"
+not_for = ["anything else"]
+licence = "Apache-2.0"
+origin = "made in the test"
+[model]
+sha256 = "{digest}"
+[applies_to]
+scope = "instance"
+modality = ["DX", "CR"]
+[[inputs]]
+kind = "image"
+name = "first"
+layout = "NCHW"
+values = "stored"
+resize = {{ rows = 8, columns = 8, method = "nearest" }}
+match = {{}}
+[[inputs]]
+kind = "image"
+name = "second"
+layout = "NCHW"
+values = "stored"
+resize = {{ rows = 8, columns = 8, method = "nearest" }}
+from = "prior study"
+match = {{}}
+optional = true
+[[inputs]]
+kind = "presence"
+name = "there"
+of = "second"
+[[outputs]]
+kind = "measurement"
+name = "numbers"
+[[outputs.groups]]
+key = "change"
+finding = {{ value = "change", scheme = "99TEST", meaning = "Change" }}
+[[outputs.groups.values]]
+index = [0]
+concept = {{ value = "mean", scheme = "99TEST", meaning = "Mean difference" }}
+unit = {{ value = "1", scheme = "UCUM", meaning = "no units" }}
+"""
+
+
+def films_package(folder: Path) -> Path:
+    """Write a package of a model of two films: this one, and one of a prior study."""
+    package = folder / "films"
+    package.mkdir(parents=True)
+    onnx.save(change_graph(optional=True, axes=("batch", 1, 8, 8)), str(package / "model.onnx"))
+    digest = hashlib.sha256((package / "model.onnx").read_bytes()).hexdigest()
+    (package / "card.toml").write_text(FILMS.format(digest=digest))
+    return package
 
 
 def change_package(folder: Path, second: str = WITH_CROP, *, version: str = "1.0.0") -> Path:

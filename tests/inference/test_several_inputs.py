@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import DigitalXRayImageStorageForPresentation
 
 from inference.backfill import work_of
 from inference.findings_sql import SqlFindings
@@ -20,7 +21,7 @@ from inference.workitems import Outcome, Priority
 from models.catalog import Catalog
 from storage.instances import Origin
 from storage.sql.engine import connect
-from tests.inference.several_packages import PRIOR, REQUIRED, WITH_CROP, change_package
+from tests.inference.several_packages import PRIOR, REQUIRED, WITH_CROP, change_package, films_package
 from tests.inference.stored_series import ct_slice, part10
 
 NOW, BEFORE, LONG_BEFORE = "2.25.500", "2.25.510", "2.25.520"
@@ -207,6 +208,20 @@ def test_the_prior_is_the_newest_earlier_study_of_the_patient(with_card, store, 
     assert [each.StudyInstanceUID for each in sr.PertinentOtherEvidenceSequence] == [BEFORE]
 
 
+def test_a_prior_that_comes_late_counts_for_the_studies_up_to_the_next(with_card, store, work, numbers):
+    triggers, pipeline, _ = with_card(PRIOR)
+    store(images(f"{LONG_BEFORE}.1", 150, date="20200102"), images(POST, 100))
+    made = {work.get(uid).study: uid for uid in triggers.poll()}
+    assert numbers(pipeline.run(made[NOW])) == [50, 1]
+    store(images(f"{BEFORE}.1", 160, date="20250102"))
+    later = {work.get(uid).study: uid for uid in triggers.poll()}
+    assert set(later) == {BEFORE, NOW}
+    assert work.get(later[NOW]).predecessor == made[NOW]
+    assert [numbers(pipeline.run(later[study])) for study in (BEFORE, NOW)] == [[-10, 1], [60, 1]]
+    store(images("2.25.515.1", 170, date="20220102"))
+    assert {work.get(uid).study for uid in triggers.poll()} == {"2.25.515", BEFORE}
+
+
 def test_without_a_prior_that_is_needed_the_work_ends_with_the_reason(with_card, store, work, numbers):
     triggers, pipeline, _ = with_card(PRIOR.replace("optional = true\n", ""))
     store(images(POST, 100))
@@ -272,6 +287,23 @@ def test_real_series_of_one_study_are_laid_on_each_other(
     told = replay.explained(item.results[0])
     assert [each.get("input", "") for each in told["inputs"]] == [""] * 22 + ["second"] * 40
     assert told["inputs_intact"]
+
+
+def test_a_film_is_compared_with_that_of_the_prior_study(with_card, store, tmp_path, *, work, read, numbers):
+    films_package(tmp_path / "models")
+    triggers, pipeline, _ = with_card(REQUIRED)
+    film = {"SOPClassUID": DigitalXRayImageStorageForPresentation, "Modality": "DX"}
+    before = images(f"{BEFORE}.1", 160, slices=2, date="20250102", **film)
+    store(before, images(POST, 100, slices=2, **film))
+    items = [pipeline.run(uid) for uid in triggers.poll()]
+    assert {each.outcome for each in items} == {Outcome.RESULTS}
+    alone, compared = ([each for each in items if each.study == study] for study in (BEFORE, NOW))
+    assert [len(alone), len(compared)] == [2, 2]
+    assert {numbers(each)[0] for each in compared} == {60}
+    first, second = work.inputs(compared[0].uid).parts
+    assert (len(first.sops), second.sops) == (1, (f"{BEFORE}.1.2",))
+    (study,) = read(compared[0].results[0]).PertinentOtherEvidenceSequence
+    assert study.StudyInstanceUID == BEFORE
 
 
 def test_a_person_is_told_which_series_is_missing(with_card, store, archive, work, clock):

@@ -43,6 +43,15 @@ def test_card_of_a_foreign_model_is_read():
     assert re.fullmatch("[0-9a-f]{64}", card.digest)
 
 
+def test_inputs_are_told_in_words():
+    first = ImageInput(kind="image", name="t1", layout="NCDHW", values="modality")
+    prior = first.model_copy(
+        update={"name": "prior", "origin": "prior study", "align": "t1", "optional": True}
+    )
+    assert first.in_words == "t1 of the study"
+    assert prior.in_words == "prior of the prior study, aligned with t1, optional"
+
+
 def test_card_is_immutable():
     card = load_card(CXR)
     with pytest.raises(ValueError, match="frozen"):

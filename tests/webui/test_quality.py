@@ -103,6 +103,7 @@ def test_models_are_shown_with_what_they_are_for_and_not_for(web):
     assert {"ct-lung-density", "ct-nodule-candidates"} <= set(listed)
     card = web.get("/api/models/ct-nodule-candidates").json()
     assert card["thresholds"] == {"Nodule": 0.5}
+    assert card["inputs"] == []
     assert card["not_for"]
     assert card["intended_use"]
     assert card["readme"].startswith("#")

@@ -42,6 +42,8 @@ class ModelCard:
     """Markdown."""
     shadow: str | None = None
     """The version that runs beside it, and whose results nobody sees; None where there is none."""
+    inputs: tuple[str, ...] = ()
+    """What it compares, where it takes several series or a prior."""
 
 
 class DecisionBody(BaseModel):

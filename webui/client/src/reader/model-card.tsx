@@ -26,6 +26,7 @@ interface Card {
   origin: string;
   digest: string;
   thresholds: Record<string, number>;
+  inputs: string[];
   /** Why it does not run; null when it does. */
   stopped: string | null;
   readme: string;
@@ -51,6 +52,7 @@ function Facts({ card }: { card: Card }) {
     ['Not for', card.not_for.join('\n')],
     ['Stopped', card.stopped ?? ''],
     ['Version', `${card.title} ${card.version}`],
+    ['Compares', card.inputs.join('; ')],
     ['Found from', thresholds.join(', ')],
     ['Maker', card.manufacturer],
     ['Origin', card.origin],
