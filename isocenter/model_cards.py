@@ -4,32 +4,53 @@ from collections.abc import Iterator
 
 from inference.governance import GovernedModels, Standing
 from inference.governance_sql import SqlDecisions
+from isocenter.model_decisions import put_in_shadow
 from models.card import Card
+from models.errors import ModelsError
 from models.schema.outputs import BoxesOutput, PointsOutput, ScoresOutput
-from webui.api.models import Decide, ModelCard
+from webui.api.models import Decide, ImpossibleDecision, ModelCard
 
 
 def model_cards(models: GovernedModels) -> list[ModelCard]:
     """Every model: the version that runs, or the latest of one that does not."""
     running = {card.name: card for card in models.cards()}
     shadows = {card.name: card.version for card in models.shadows()}
+    versions = [(card.name, card.version) for card in models.catalog.versions()]
     return [
-        _shown(running.get(card.name, card), models.why_stopped(card.name), shadows.get(card.name))
+        _shown(
+            running.get(card.name, card),
+            models.why_stopped(card.name),
+            shadows.get(card.name),
+            tuple(version for name, version in versions if name == card.name),
+        )
         for card in models.catalog.cards()
     ]
 
 
 def deciding(models: GovernedModels, decisions: SqlDecisions) -> Decide:
-    """What lets a model run from now on, or stops it, in the version that was chosen last."""
+    """What decides on a model; where no version is named, on that which was chosen last."""
 
-    def decide(name: str, standing: Standing, by: str, reason: str) -> None:
-        chosen = models.chosen(name, decisions.latest().get(name))
-        decisions.record(name, standing, by=by, version=chosen.version if chosen else None, reason=reason)
+    def decide(name: str, standing: Standing, version: str | None, by: str, reason: str) -> None:
+        if standing is Standing.SHADOW and version is not None:
+            return put_in_shadow(models, decisions, name, version, by=by, reason=reason)
+        if version is not None:
+            version = models.catalog.get(name, version).version
+        elif standing is not Standing.SHADOW:
+            chosen = models.chosen(name, decisions.latest().get(name))
+            version = chosen.version if chosen else None
+        decisions.record(name, standing, by=by, version=version, reason=reason)
+        return None
 
-    return decide
+    def decided(name: str, standing: Standing, version: str | None, by: str, reason: str) -> None:
+        try:
+            decide(name, standing, version, by, reason)
+        except ModelsError as error:
+            raise ImpossibleDecision(str(error)) from error
+
+    return decided
 
 
-def _shown(card: Card, stopped: str | None, shadow: str | None) -> ModelCard:
+def _shown(card: Card, stopped: str | None, shadow: str | None, versions: tuple[str, ...]) -> ModelCard:
     readme = card.folder / "README.md"
     return ModelCard(
         name=card.name,
@@ -48,6 +69,7 @@ def _shown(card: Card, stopped: str | None, shadow: str | None) -> ModelCard:
         stopped=stopped,
         shadow=shadow,
         inputs=tuple(image.in_words for image in card.images if len(card.images) > 1),
+        versions=versions,
         readme=readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "",
     )
 

@@ -11,8 +11,8 @@ from inference.comparison import Comparison
 from inference.governance import Standing
 from isocenter.commands.console import out, print_json, print_table
 from isocenter.commands.options import with_settings
+from isocenter.model_decisions import put_in_shadow
 from isocenter.settings import Settings
-from models.errors import CardError
 
 if TYPE_CHECKING:
     from isocenter.services import Services
@@ -41,22 +41,12 @@ def shadow(settings: Settings, name: str, version: str | None, reason: str, *, e
     with open_services(settings) as services:
         current = services.catalog.get(name)
         if version is not None:
-            _put_in_shadow(services, name, version, reason)
+            who = getpass.getuser()
+            put_in_shadow(services.catalog, services.decisions, name, version, by=who, reason=reason)
         else:
             decide(services, name, Standing.SHADOW, None, reason)
     said = f"{version} runs in shadow of {current.version}" if version else "no version in shadow any more"
     out.print(f"{name}: {said}", markup=False, soft_wrap=True)
-
-
-def _put_in_shadow(services: "Services", name: str, version: str, reason: str) -> None:
-    current, card = services.catalog.get(name), services.catalog.catalog.get(name, version)
-    if card.version == current.version:
-        raise CardError(f"{name} {version} is the version that runs: there is nothing to compare")
-    decision = services.decisions.latest().get(name)
-    if decision is None or decision.version is None:
-        # Otherwise the latest version would run, whichever is added next.
-        decide(services, name, Standing.ENABLED, current.version, f"{version} runs in shadow of it")
-    decide(services, name, Standing.SHADOW, card.version, reason)
 
 
 @click.command()

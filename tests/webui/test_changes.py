@@ -30,6 +30,12 @@ IMAGE = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": "1.2.1.1", "SOPInstance
 STREAM = {"Accept": "text/event-stream"}
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch):
+    """The database is asked more often than where people wait."""
+    monkeypatch.setattr("isocenter.http.Live", partial(Live, every=0.02))
+
+
 @contextmanager
 def listening(web: httpx.Client) -> Iterator[Iterator[list[str]]]:
     """What the server says has changed, one list after the other."""
@@ -173,7 +179,7 @@ def test_silence_is_said():
 
 
 def test_one_too_many_is_refused(services, monkeypatch):
-    monkeypatch.setattr("isocenter.http.Live", lambda changes: Live(changes, most=1))
+    monkeypatch.setattr("isocenter.http.Live", partial(Live, most=1))
     with (
         serving(create_app(services)) as address,
         httpx.Client(base_url=address, timeout=60) as web,
@@ -218,7 +224,9 @@ def test_the_operations_page_follows_what_it_is_told(browser, web, store, servic
 def test_without_the_stream_the_worklist_asks(browser, web, store):
     with page_of(browser, str(web.base_url), expected="429") as page:
         page.route("**/api/changes", lambda route: route.fulfill(status=429))
+        page.clock.install()
         page.goto("/")
         expect(page.get_by_text("Nothing has arrived yet")).to_be_visible()
         store(**IMAGE)
+        page.clock.run_for(5_000)
         expect(page.locator("table.studies tbody tr")).to_contain_text("Triangle")

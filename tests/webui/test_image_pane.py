@@ -109,8 +109,8 @@ def darkness(plane, inside: np.ndarray) -> float:
 
 @pytest.fixture
 def two_planes(services):
-    """A study with an axial and a sagittal series of one frame of reference; its address."""
-    axial = ct_series(8)
+    """A study with an axial, a thicker axial and a sagittal series of one frame of reference; its address."""
+    axial = ct_series(8) + ct_series(4, spacing=5, SeriesInstanceUID="2.25.103", SeriesDescription="Thick")
     changes = {
         "SeriesInstanceUID": "2.25.102",
         "SeriesDescription": "Sagittal",
@@ -125,6 +125,21 @@ def two_planes(services):
             delivery.ingest(spooled(services.spool, part10(image)))
     with serving(create_app(services)) as address:
         yield f"{address}/studies/{STUDY}"
+
+
+def test_what_is_beside_shows_the_same_place(browser, two_planes):
+    with page_of(browser, two_planes, **WORKSTATION) as page:
+        page.goto(two_planes)
+        page.get_by_role("button", name="Compare").click()
+        page.get_by_label("Series beside").select_option(label="CT Thick (4)")
+        thin, thick = page.locator(".pane").nth(0), page.locator(".pane").nth(1)
+        expect(thick).to_have_attribute("data-shown", "2.25.103.2")  # 10 mm; the other is at 12.5
+        thin.press("ArrowDown")
+        expect(thick).to_have_attribute("data-shown", "2.25.103.3")
+        thick.get_by_label("Image").fill("1")
+        expect(thick).to_have_attribute("data-shown", "2.25.103.2")
+        thin.press("End")
+        expect(thick).to_have_attribute("data-shown", "2.25.103.3")  # 5 mm below, as it was left
 
 
 def line_in(pane) -> list[float]:

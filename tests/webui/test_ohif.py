@@ -82,7 +82,10 @@ def read_in_our_reader(ohif, services) -> None:
     for nodule in nodules.all():
         expect(nodule).to_have_attribute("data-verdict", "accept")
         expect(nodule).to_contain_text("by 127.0.0.1")
-    expect(reader.locator(".finding", has_text="Length")).to_contain_text("Added by 127.0.0.1")
+    length = reader.locator(".finding", has_text="Length")
+    expect(length).to_contain_text("Added by 127.0.0.1")
+    length.locator(".finding-open").click()
+    expect(reader.locator(".mark-shape.selected polyline")).to_have_count(2)
     keep_picture(reader, "reader-after-ohif")
     reader.close()
 

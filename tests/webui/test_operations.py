@@ -102,6 +102,17 @@ def test_a_model_is_stopped_and_runs_again(web, services):
     assert web.post("/api/models/unknown/enable", json=ANN).status_code == 404
 
 
+@pytest.mark.parametrize("verb", ["enable", "shadow"])
+def test_versions_that_are_not_there_are_not_decided_on(web, services, verb):
+    model = web.get("/api/models").json()["models"][0]
+    answer = web.post(f"/api/models/{model['name']}/{verb}", json=ANN | {"version": "9.9.9"})
+    assert answer.status_code == 409
+    assert "9.9.9" in answer.json()["detail"]
+    same = web.post(f"/api/models/{model['name']}/shadow", json=ANN | {"version": model["version"]})
+    assert (same.status_code, "nothing to compare" in same.json()["detail"]) == (409, True)
+    assert services.decisions.latest() == {}
+
+
 def test_work_is_found_by_how_it_ended(web, services):
     assert web.get("/api/work", params={"outcome": "failed"}).json()["work"] == []
     assert web.get("/api/work", params={"outcome": "lost"}).status_code == 400

@@ -115,6 +115,15 @@ def test_a_version_in_shadow_is_compared(browser, address, in_shadow):
         page.get_by_text("Version 1.1.0 runs in shadow: compare").click()
         expect(page.get_by_text("1 of 1 input compared; the versions agree on 100 %")).to_be_visible()
         expect(page.get_by_role("row", name="Lung, Volume").get_by_text("0.00").first).to_be_visible()
+        model = page.get_by_role("article").filter(has_text="Version 1.1.0 runs in shadow")
+        model.get_by_role("button", name="Promote 1.1.0").click()
+        model.get_by_role("button", name="Let it take over").click()
+        page.get_by_label("Family name").fill("Admin")
+        page.get_by_role("button", name="This is me").click()
+        promoted = page.get_by_role("article").filter(has_text="dark 1.1.0")
+        promoted.get_by_role("button", name="Run 1.0.0 in shadow").click()
+        promoted.get_by_role("button", name="Run it beside").click()
+        expect(promoted.get_by_text("Version 1.0.0 runs in shadow: compare")).to_be_visible()
 
 
 def test_what_failed_is_tried_again_by_a_button(browser, address, services, busy):

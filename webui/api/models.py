@@ -13,8 +13,13 @@ from webui.api.json_route import JsonRoute
 from webui.api.reviewer import Identify, ReviewerBody
 
 _Name = Annotated[str, Path(max_length=64, description="Name of the model")]
-Decide = Callable[[str, Standing, str, str], None]
-"""Takes a model's name, how it stands from now on, who says so, and why."""
+Decide = Callable[[str, Standing, str | None, str, str], None]
+"""Takes a model's name, how it stands from now on, in which version (None: that which was chosen last, and
+none in shadow), who says so, and why. Raises `ImpossibleDecision`."""
+
+
+class ImpossibleDecision(Exception):
+    """There is no such version, or it cannot stand so; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class ModelCard:
     """The version that runs beside it, and whose results nobody sees; None where there is none."""
     inputs: tuple[str, ...] = ()
     """What it compares, where it takes several series or a prior."""
+    versions: tuple[str, ...] = ()
+    """Those that are installed, the oldest first."""
 
 
 class DecisionBody(BaseModel):
@@ -53,6 +60,8 @@ class DecisionBody(BaseModel):
 
     reviewer: ReviewerBody | None = None
     reason: Annotated[str, Field(max_length=1024)] = ""
+    version: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Where it is not the one that was chosen last."""
 
 
 def models_router(cards: Callable[[], Sequence[ModelCard]], decide: Decide, identify: Identify) -> APIRouter:
@@ -67,7 +76,7 @@ def models_router(cards: Callable[[], Sequence[ModelCard]], decide: Decide, iden
 
     @router.get("/models", summary="The models of this installation", responses=problems())
     def every() -> dict[str, Any]:
-        named = ("name", "version", "title", "task", "intended_use", "stopped", "shadow")
+        named = ("name", "version", "title", "task", "intended_use", "stopped", "shadow", "versions")
         return {"models": [{name: getattr(card, name) for name in named} for card in cards()]}
 
     @router.get(
@@ -79,10 +88,13 @@ def models_router(cards: Callable[[], Sequence[ModelCard]], decide: Decide, iden
     def decided(name: str, standing: Standing, body: DecisionBody, request: Request) -> dict[str, Any]:
         _known(cards(), name)
         reviewer = identify.reviewer(request, body.reviewer)
-        decide(name, standing, reviewer.id or reviewer.name, body.reason)
+        try:
+            decide(name, standing, body.version, reviewer.id or reviewer.name, body.reason)
+        except ImpossibleDecision as error:
+            raise HTTPException(409, str(error)) from error
         return asdict(_known(cards(), name))
 
-    refused = problems(400, 401, 403, 404, 413, 415)
+    refused = problems(400, 401, 403, 404, 409, 413, 415)
 
     @router.post("/models/{name}/enable", summary="Let a model run on what arrives", responses=refused)
     def enable(name: _Name, body: DecisionBody, request: Request) -> dict[str, Any]:
@@ -91,6 +103,14 @@ def models_router(cards: Callable[[], Sequence[ModelCard]], decide: Decide, iden
     @router.post("/models/{name}/disable", summary="Stop a model; its results stay", responses=refused)
     def disable(name: _Name, body: DecisionBody, request: Request) -> dict[str, Any]:
         return decided(name, Standing.DISABLED, body, request)
+
+    @router.post(
+        "/models/{name}/shadow",
+        summary="Run a version beside the one that counts, for comparison alone; without a version none",
+        responses=refused,
+    )
+    def shadow(name: _Name, body: DecisionBody, request: Request) -> dict[str, Any]:
+        return decided(name, Standing.SHADOW, body, request)
 
     return router
 

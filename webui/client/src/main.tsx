@@ -26,7 +26,7 @@ function App() {
       </a>
       <header class="site">
         <a class="brand" href="/">
-          <img src="/static/icon.svg" alt="" width="22" height="22" /> Isocenter
+          <img src="/static/icon.svg" alt="" width="22" height="22" /> <span class="brand-name">Isocenter</span>
         </a>
         <nav aria-label="Pages">
           {PAGES.map(([to, name]) => (

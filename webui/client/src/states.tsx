@@ -9,7 +9,7 @@ export function Waiting({ what }: { what: string }) {
   );
 }
 
-export function Failure({ error, again }: { error: unknown; again?: () => void }) {
+export function Failure({ error, again, children }: { error: unknown; again?: () => void; children?: ComponentChildren }) {
   const message = error instanceof Error ? error.message : String(error);
   return (
     <div class="failure" role="alert">
@@ -19,6 +19,7 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
           Try again
         </button>
       )}
+      {children}
     </div>
   );
 }

@@ -81,7 +81,7 @@ export function Refusals({ refusals }: { refusals: Refusal[] }) {
           <tr key={index}>
             <td>
               {refusal.reason}
-              {refusal.sop && <span class="quiet uid">{refusal.sop}</span>}
+              {!refusal.reason.includes(refusal.sop) && <span class="quiet uid">{refusal.sop}</span>}
             </td>
             <td data-label="From">
               {refusal.peer || protocolName(refusal.protocol)} <span class="quiet">{refusal.address}</span>

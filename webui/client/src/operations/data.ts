@@ -87,6 +87,8 @@ export interface Model {
   stopped: string | null;
   /** The version that runs beside it, and whose results nobody sees. */
   shadow: string | null;
+  /** Those that are installed, the oldest first. */
+  versions: string[];
 }
 
 export interface Figures {

@@ -32,7 +32,7 @@ function ModelPart({ model, told }: { model: Model; told: Quality | null }) {
       <p class="quiet">
         {model.name} {model.version}
       </p>
-      <p class={model.stopped ? 'stopped' : 'runs'}>{model.stopped ? `■ ${model.stopped}` : '▶ Runs on what arrives'}</p>
+      <p class={model.stopped ? 'stopped' : 'runs'}>{model.stopped ? `■ ${model.stopped.replaceAll('^', ' ')}` : '▶ Runs on what arrives'}</p>
       {figures ? <Numbers figures={figures} /> : <p class="quiet">No results yet.</p>}
       {told && <Agreement model={model} told={told} />}
       {told && <Drift model={model} told={told} />}
@@ -106,15 +106,45 @@ function Drift({ model, told }: { model: Model; told: Quality }) {
 }
 
 function Switch({ model }: { model: Model }) {
+  const others = model.versions.filter((version) => version !== model.version);
+  const { shadow } = model;
+  return (
+    <div class="switches">
+      {model.stopped ? (
+        <Decision model={model} verb="enable" name="Enable" doing="Let it run" />
+      ) : (
+        <Decision model={model} verb="disable" name="Disable" doing="Stop it" />
+      )}
+      {shadow && <Decision model={model} verb="enable" version={shadow} name={`Promote ${shadow}`} doing="Let it take over" />}
+      {shadow && <Decision model={model} verb="shadow" name="End the shadow" doing="End it" />}
+      {!shadow &&
+        !model.stopped &&
+        others.map((version) => (
+          <Decision key={version} model={model} verb="shadow" version={version} name={`Run ${version} in shadow`} doing="Run it beside" />
+        ))}
+    </div>
+  );
+}
+
+interface DecisionProps {
+  model: Model;
+  verb: 'enable' | 'disable' | 'shadow';
+  version?: string;
+  name: string;
+  /** What the button says that does it. */
+  doing: string;
+}
+
+/** A button that asks why before it does what it says. */
+function Decision({ model, verb, version, name, doing }: DecisionProps) {
   const [asking, setAsking] = useState(false);
   const [reason, setReason] = useState('');
   const [said, setSaid] = useState('');
-  const verb = model.stopped ? 'enable' : 'disable';
   const decide = async () => {
-    const name = await reviewerName();
-    if (!name) return;
+    const reviewer = await reviewerName();
+    if (!reviewer) return;
     try {
-      await postJson(`/api/models/${model.name}/${verb}`, { reviewer: { name }, reason });
+      await postJson(`/api/models/${model.name}/${verb}`, { reviewer: { name: reviewer }, reason, ...(version && { version }) });
       setAsking(false);
       setReason('');
       setSaid('');
@@ -126,8 +156,8 @@ function Switch({ model }: { model: Model }) {
   };
   if (!asking) {
     return (
-      <button type="button" onClick={() => setAsking(true)} aria-label={`${model.stopped ? 'Enable' : 'Disable'} ${model.title}`}>
-        {model.stopped ? 'Enable' : 'Disable'}
+      <button type="button" onClick={() => setAsking(true)} aria-label={`${name}: ${model.title}`}>
+        {name}
       </button>
     );
   }
@@ -138,7 +168,7 @@ function Switch({ model }: { model: Model }) {
         <input value={reason} maxLength={1024} onInput={(event) => setReason(event.currentTarget.value)} />
       </label>
       <button type="button" class="primary" onClick={() => void decide()}>
-        {model.stopped ? 'Let it run' : 'Stop it'}
+        {doing}
       </button>
       <button type="button" onClick={() => setAsking(false)}>
         Leave it

@@ -52,6 +52,9 @@ export function MprView({ reading }: { reading: Reading }) {
       {NAMES.map(([plane, name]) => (
         <PlaneView key={plane} mpr={mpr} masks={masks} drawn={drawn} plane={plane} name={name} reading={reading} elements={elements.current} />
       ))}
+      {mpr && mpr.loaded < mpr.slices.length && (
+        <progress class="volume" aria-label="Images loaded" value={mpr.loaded} max={mpr.slices.length} />
+      )}
       {failure && (
         <p class="pane-failure" role="alert">
           {failure}
@@ -135,7 +138,7 @@ function PlaneView({ mpr, masks, drawn, plane, name, reading, elements }: PlaneP
       <p class="corner top-left">
         {name}
         <br />
-        <WindowText window={reading.main.window.value} />
+        {plane === 'axial' && <WindowText window={reading.main.window.value} />}
       </p>
     </section>
   );

@@ -2,7 +2,9 @@
 import {
   cornerstoneStreamingImageVolumeLoader,
   Enums,
+  eventTarget,
   setVolumesForViewports,
+  StreamingImageVolume,
   type Types,
   volumeLoader,
 } from '@cornerstonejs/core';
@@ -23,12 +25,16 @@ const LEAST_RING = 12;
 const FAR = 1000;
 const EVENTS = [Enums.Events.IMAGE_RENDERED, Enums.Events.CAMERA_MODIFIED];
 
+const LOADED = [Enums.Events.IMAGE_VOLUME_MODIFIED, Enums.Events.IMAGE_VOLUME_LOADING_COMPLETED];
+
 const idOf = (plane: Plane) => `mpr-${plane}`;
 
 export class Mpr {
   private readonly engine = renderingEngine();
   private meeting: Types.Point3 | null = null;
   private volume: Types.IImageVolume | null = null;
+  /** How many slices of the volume have come. */
+  loaded = 0;
 
   constructor(
     private readonly elements: Record<Plane, HTMLDivElement>,
@@ -42,7 +48,15 @@ export class Mpr {
       this.engine.enableElement({ viewportId: idOf(plane), element, type: Enums.ViewportType.ORTHOGRAPHIC, defaultOptions });
       for (const name of EVENTS) element.addEventListener(name, changed);
     }
+    for (const name of LOADED) eventTarget.addEventListener(name, this.came);
   }
+
+  private readonly came = (event: Event) => {
+    const { volumeId, framesProcessed } = (event as CustomEvent).detail;
+    if (volumeId !== this.volume?.volumeId) return;
+    this.loaded = framesProcessed ?? this.slices.length;
+    this.changed();
+  };
 
   private viewport(plane: Plane): Types.IVolumeViewport {
     return this.engine.getViewport(idOf(plane)) as Types.IVolumeViewport;
@@ -52,7 +66,11 @@ export class Mpr {
     const volumeId = `${SCHEME}:${series}`;
     const volume = await volumeLoader.createAndCacheVolume(volumeId, { imageIds: frames.map((each) => each.imageId) });
     this.volume = volume;
-    if ('load' in volume) volume.load();
+    if (volume instanceof StreamingImageVolume) {
+      volume.load(() => undefined);
+      // One that was read before says nothing any more.
+      if (volume.loadStatus.loaded) this.loaded = this.slices.length;
+    }
     await setVolumesForViewports(this.engine, [{ volumeId }], PLANES.map(idOf));
     if (window) this.setWindow(window);
     this.meeting = this.viewport('axial').getCamera().focalPoint ?? null;
@@ -173,6 +191,7 @@ export class Mpr {
   }
 
   close(): void {
+    for (const name of LOADED) eventTarget.removeEventListener(name, this.came);
     for (const plane of PLANES) {
       for (const name of EVENTS) this.elements[plane].removeEventListener(name, this.changed);
       this.engine.disableElement(idOf(plane));

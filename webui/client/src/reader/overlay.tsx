@@ -5,6 +5,10 @@ import type { Reading } from './reading';
 import { applied, inverted, type Matrix, type Point } from './geometry';
 
 const RING = 16;
+/** Of the names, in pixels: how high a line is, and how wide a letter at most. */
+const LINE = 16;
+const LETTER = 8;
+const LONGEST_NAME = 32;
 
 export function Overlay({ pane, reading }: { pane: Pane; reading: Reading }) {
   const matrix = pane.matrix.value;
@@ -16,10 +20,11 @@ export function Overlay({ pane, reading }: { pane: Pane; reading: Reading }) {
     ? reading.findings.value.filter((finding) => finding.id !== edited && here(standing(finding).region))
     : [];
   const draft = reading.draft.value;
+  const places = namePlaces(shown, matrix, reading.selected.value);
   return (
     <svg class={reading.editing.value ? 'overlay editing' : 'overlay'} {...placing(reading, pane, matrix)}>
       {shown.map((finding) => (
-        <Mark key={finding.id} finding={finding} matrix={matrix} reading={reading} />
+        <Mark key={finding.id} finding={finding} matrix={matrix} reading={reading} at={places.get(finding)} />
       ))}
       {here(draft) && <Draft region={draft} matrix={matrix} reading={reading} />}
     </svg>
@@ -49,20 +54,42 @@ function placing(reading: Reading, pane: Pane, matrix: Matrix) {
   };
 }
 
-function Mark({ finding, matrix, reading }: { finding: Finding; matrix: Matrix; reading: Reading }) {
-  const { region, label } = standing(finding);
-  if (!region) return null;
+function Mark({ finding, matrix, reading, at }: { finding: Finding; matrix: Matrix; reading: Reading; at: Point | undefined }) {
+  const { region } = standing(finding);
+  if (!region || !at) return null;
   const selected = reading.selected.value === finding.id;
   const verdict = finding.review?.verdict ?? 'none';
-  const [x, y] = anchor(region, matrix);
+  const [x, y] = at;
   return (
     <g class={`mark-shape verdict-${verdict}${selected ? ' selected' : ''}`} data-finding={finding.id}>
       <Shape region={region} matrix={matrix} />
       <text x={x} y={y}>
-        {SIGNS[verdict]} {label}
+        {nameOf(finding)}
       </text>
     </g>
   );
+}
+
+function nameOf(finding: Finding): string {
+  const { label } = standing(finding);
+  const shown = label.length > LONGEST_NAME ? `${label.slice(0, LONGEST_NAME - 1)}…` : label;
+  return `${SIGNS[finding.review?.verdict ?? 'none']} ${shown}`.trim();
+}
+
+/** Names stand beside what they name: below each other where they would lie over each other, that of the selected one first. */
+function namePlaces(findings: readonly Finding[], matrix: Matrix, selected: string | null): Map<Finding, Point> {
+  const places = new Map<Finding, Point>();
+  for (const finding of findings.toSorted((one, other) => Number(other.id === selected) - Number(one.id === selected))) {
+    const { region } = standing(finding);
+    if (!region) continue;
+    let [x, y] = anchor(region, matrix);
+    const width = (of: Finding) => nameOf(of).length * LETTER;
+    const isTaken = () =>
+      [...places].some(([other, [left, top]]) => Math.abs(top - y) < LINE && x < left + width(other) && left < x + width(finding));
+    while (isTaken()) y += LINE;
+    places.set(finding, [x, y]);
+  }
+  return places;
 }
 
 const SIGNS = { none: '', accept: '✓', reject: '✕', correct: '✎' } as const;

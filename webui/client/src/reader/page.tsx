@@ -29,7 +29,7 @@ export function ReaderPage({ study }: { study: string }) {
       reading.close();
     };
   }, [reading]);
-  if (reading.failure.value) return <Failure error={reading.failure.value} again={() => location.reload()} />;
+  if (reading.failure.value) return <Missing failure={reading.failure.value} />;
   if (!reading.study.value) return <Waiting what="Opening the study" />;
   return (
     <div class="reader">
@@ -45,6 +45,16 @@ export function ReaderPage({ study }: { study: string }) {
       </div>
       <FindingsPanel reading={reading} />
       <NameDialog />
+    </div>
+  );
+}
+
+function Missing({ failure }: { failure: unknown }) {
+  return (
+    <div class="missing">
+      <Failure error={failure} again={() => location.reload()}>
+        <a href="/">To the worklist</a>
+      </Failure>
     </div>
   );
 }
@@ -100,7 +110,7 @@ function Who() {
   if (!reviewer.value) return null;
   return (
     <p class="who-reads quiet-inline">
-      {reviewer.value.replaceAll('^', ' ')}{' '}
+      <span>{reviewer.value.replaceAll('^', ' ')}</span>
       {!fixed.value && (
         <button type="button" class="link" onClick={() => (reviewer.value = '')}>
           Not me

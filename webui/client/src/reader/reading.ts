@@ -1,7 +1,8 @@
 /** The state of the reader of one study, and what can be done with it. */
-import { batch, computed, effect, type Signal, signal } from '@preact/signals';
+import { batch, computed, type Signal, signal } from '@preact/signals';
 import { Problem } from '../http';
 import { type Addition, acknowledge, add, type Finding, type Findings, isAlarm, type Judgement, judge, type Region, readFindings, sign, standing, undo } from './findings';
+import { link } from './linking';
 import { readSegments, type Segment } from './masks';
 import { Pane } from './pane';
 import { inPatient, planeOf, plus, type Vector } from './patient';
@@ -45,13 +46,7 @@ export class Reading {
   private readonly unlink: () => void;
 
   constructor(readonly uid: string) {
-    let before = 0;
-    this.unlink = effect(() => {
-      const now = this.main.index.value;
-      // What is beside follows, as many images as the main pane went.
-      if (this.comparing.peek() && this.linked.peek() && this.main.shown.peek()) this.other.step(now - before);
-      before = now;
-    });
+    this.unlink = link(this.main, this.other, () => this.comparing.value && this.linked.value);
   }
 
   async open(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Tools and windows, and what is shown over the image. */
 import type { Tool } from './gestures';
 import { segmentKey } from './mask-layer';
+import { Menu } from './menu';
 import { CT_PRESETS } from './presets';
 import type { Reading } from './reading';
 import { isVolume } from './series';
@@ -105,32 +106,29 @@ function MaskChoice({ reading }: { reading: Reading }) {
     reading.hidden.value = hidden;
   };
   return (
-    <details class="menu">
-      <summary>Masks</summary>
-      <div class="menu-body">
-        <label class="inline">
-          Opacity
+    <Menu name="Masks">
+      <label class="inline">
+        Opacity
+        <input
+          type="range"
+          min={0}
+          max={1}
+          step={0.05}
+          value={reading.opacity.value}
+          onInput={(event) => (reading.opacity.value = Number(event.currentTarget.value))}
+        />
+      </label>
+      {reading.segments.value.map((segment) => (
+        <label class="inline" key={segmentKey(segment)}>
           <input
-            type="range"
-            min={0}
-            max={1}
-            step={0.05}
-            value={reading.opacity.value}
-            onInput={(event) => (reading.opacity.value = Number(event.currentTarget.value))}
+            type="checkbox"
+            checked={!reading.hidden.value.has(segmentKey(segment))}
+            onChange={() => toggle(segmentKey(segment))}
           />
+          <span class="swatch" style={{ background: segment.colour }} /> {segment.label}
         </label>
-        {reading.segments.value.map((segment) => (
-          <label class="inline" key={segmentKey(segment)}>
-            <input
-              type="checkbox"
-              checked={!reading.hidden.value.has(segmentKey(segment))}
-              onChange={() => toggle(segmentKey(segment))}
-            />
-            <span class="swatch" style={{ background: segment.colour }} /> {segment.label}
-          </label>
-        ))}
-      </div>
-    </details>
+      ))}
+    </Menu>
   );
 }
 
