@@ -21,7 +21,7 @@ def findings_of(address, services) -> dict:
 def open_study(page) -> None:
     page.goto("/")
     expect(page.get_by_text("Findings", exact=True).first).to_be_visible()
-    page.get_by_role("link", name="Red, Triangle").click()
+    page.get_by_role("link", name="Red, Triangle", exact=True).click()
     expect(page.locator(".pane[data-shown]")).to_be_visible()
     expect(page.locator(".placeholder")).to_have_count(0)
 

@@ -26,7 +26,7 @@ def test_what_is_done_before_the_frame_is_there_is_not_lost(browser, address):
     with page_of(browser, address, **WORKSTATION) as page:
         page.route("**/frames/*", lambda _: None)
         page.goto("/")
-        page.get_by_role("link", name="Red, Triangle").click()
+        page.get_by_role("link", name="Red, Triangle", exact=True).click()
         expect(page.locator(".bottom-left")).to_have_text("W 1500 C -600")
         at = index_of(page)
         page.keyboard.press("ArrowDown")
