@@ -11,7 +11,7 @@ from sample_studies.samples import ensure_sample
 from storage.instances import Origin
 from tests.conftest import missing
 from tests.end_to_end.conftest import samples
-from tests.isocenter.conftest import services, store, web
+from tests.isocenter.conftest import services, store, web, web_of
 from tests.storage.builders import spooled
 from tests.support.web import serving
 from tests.webui.browser import chromium
@@ -19,6 +19,14 @@ from tests.webui.reading import study_of
 from webui.client_files import INDEX
 
 __all__ = ["samples", "services", "store", "web"]
+
+
+@pytest.fixture(scope="module")
+def empty_web(tmp_path_factory):
+    """A client of an archive that holds nothing; tests leave it so."""
+    data = tmp_path_factory.mktemp("empty") / "data"
+    with open_services(load_settings(None, {}, {"data": data})) as services, web_of(services) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

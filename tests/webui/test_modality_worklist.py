@@ -43,23 +43,23 @@ def test_life_of_a_step(web):
         ({"PatientSex": {}}, "PatientSex"),
     ],
 )
-def test_mistakes_are_named(web, change, named):
-    answer = web.post(ROOT, json=STEP | change)
+def test_mistakes_are_named(empty_web, change, named):
+    answer = empty_web.post(ROOT, json=STEP | change)
     assert answer.status_code == 400
     assert named in answer.json()["detail"]
 
 
-def test_keys_that_make_no_sense_are_named(web):
-    answer = web.get(ROOT, params={"key": "ScheduledProcedureStepStartDate=soon"})
+def test_keys_that_make_no_sense_are_named(empty_web):
+    answer = empty_web.get(ROOT, params={"key": "ScheduledProcedureStepStartDate=soon"})
     assert answer.status_code == 400
     assert "00400002" in answer.json()["detail"]
 
 
-def test_the_address_is_that_of_the_step(web):
-    answer = web.put(f"{ROOT}/1.2/3", json=STEP)
+def test_the_address_is_that_of_the_step(empty_web):
+    answer = empty_web.put(f"{ROOT}/1.2/3", json=STEP)
     assert answer.status_code == 400
     assert "address" in answer.json()["detail"]
 
 
-def test_forms_of_other_pages_are_refused(web):
-    assert web.post(ROOT, content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
+def test_forms_of_other_pages_are_refused(empty_web):
+    assert empty_web.post(ROOT, content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415

@@ -46,12 +46,25 @@ def nodule(**changes) -> FindingRecord:
     return FindingRecord(**values | changes)
 
 
-@pytest.fixture
-def study(store, services):
+def fill(services) -> None:
     """A study with an image and one finding on it, whose report is stored like any object."""
-    store()
-    store(SOPInstanceUID=REPORT, SeriesInstanceUID="1.2.826.0.1.8")
+    store_ct(services)
+    store_ct(services, SOPInstanceUID=REPORT, SeriesInstanceUID="1.2.826.0.1.8")
     services.findings.replace_report(REPORT, [nodule()])
+
+
+@pytest.fixture
+def study(services):
+    fill(services)
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory):
+    """A client of an archive with the study; tests leave the finding as it is."""
+    data = tmp_path_factory.mktemp("unjudged") / "data"
+    with open_services(load_settings(None, {}, {"data": data})) as services, web_of(services) as client:
+        fill(services)
+        yield client
 
 
 def findings(web: httpx.Client) -> list[dict]:
@@ -224,17 +237,17 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_review_is_refused_with_what_is_wrong_in_it(web, study, case):
+def test_a_bad_review_is_refused_with_what_is_wrong_in_it(unjudged, case):
     body, named = BAD[case]
-    answer = web.post(REVIEWS, json=ANN | body)
+    answer = unjudged.post(REVIEWS, json=ANN | body)
     assert answer.status_code == 400, answer.text
     assert named in answer.json()["detail"]
-    assert findings(web)[0]["review"] is None
+    assert findings(unjudged)[0]["review"] is None
 
 
-def test_numbers_that_are_none_are_refused(web, study):
+def test_numbers_that_are_none_are_refused(unjudged):
     body = '{"verdict": "correct", "corrected": {"measurements": [{"name": "x", "value": NaN}]}}'
-    answer = web.post(REVIEWS, content=body, headers={"Content-Type": "application/json"})
+    answer = unjudged.post(REVIEWS, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
 
 
@@ -245,25 +258,25 @@ def test_numbers_that_are_none_are_refused(web, study):
         (f"/api/studies/1.2.3/findings/{TRACKING}/reviews", "1.2.3"),
     ],
 )
-def test_what_is_not_there_is_a_404_that_names_it(web, study, path, named):
-    answer = web.post(path, json={"verdict": "accept", **ANN})
+def test_what_is_not_there_is_a_404_that_names_it(unjudged, path, named):
+    answer = unjudged.post(path, json={"verdict": "accept", **ANN})
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
     assert named in answer.json()["detail"]
-    assert web.get(path).status_code == 404
+    assert unjudged.get(path).status_code == 404
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", None])
-def test_a_form_of_another_page_cannot_review(web, study, media_type):
+def test_a_form_of_another_page_cannot_review(unjudged, media_type):
     body = json.dumps({"verdict": "accept", **ANN}).encode()
     headers = {"Content-Type": media_type} if media_type else {}
     for method, path in (("POST", REVIEWS), ("POST", BASE), ("DELETE", f"{REVIEWS}/1")):
-        assert web.request(method, path, content=body, headers=headers).status_code == 415
-    assert findings(web)[0]["review"] is None
+        assert unjudged.request(method, path, content=body, headers=headers).status_code == 415
+    assert findings(unjudged)[0]["review"] is None
 
 
-def test_a_huge_body_is_refused_before_it_is_read(web, study):
+def test_a_huge_body_is_refused_before_it_is_read(unjudged):
     body = (b" " * 65536 for _ in range(64))
-    answer = web.post(REVIEWS, content=body, headers={"Content-Type": "application/json"})
+    answer = unjudged.post(REVIEWS, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
 
 

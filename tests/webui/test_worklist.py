@@ -186,7 +186,7 @@ def test_who_asks_again_is_told_that_nothing_has_changed(web, study):
 @pytest.mark.parametrize(
     "asked", [{"first_date": "yesterday"}, {"state": "x"}, {"behind": "x"}, {"limit": 0}]
 )
-def test_what_makes_no_sense_is_named(web, asked):
-    answer = web.get("/api/worklist", params=asked)
+def test_what_makes_no_sense_is_named(empty_web, asked):
+    answer = empty_web.get("/api/worklist", params=asked)
     assert answer.status_code == 400
     assert next(iter(asked)) in answer.json()["detail"]
