@@ -105,6 +105,8 @@ def test_a_reader_judges_and_signs_on_a_phone_by_touch(browser, analysed, addres
         swipe(page, (195, 500), (255, 520))
         expect(page.locator(".bottom-left")).not_to_have_text(before)
         keep_picture(page, "reader-phone")
+        page.locator(".finding").last.scroll_into_view_if_needed()
+        expect(page.locator(".pane")).to_be_in_viewport(ratio=0.9)
 
         card = first_finding(page)
         name = card.locator(".measurement").inner_text()
