@@ -111,8 +111,8 @@ def streamed(
 
 async def _made_ahead(start: list[bytes], chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     while start:
-        for chunk in start:
-            yield chunk
+        while start:
+            yield start.pop(0)  # what was sent need not wait for what is made next
         start = await run_in_threadpool(lambda: list(_first(chunks, _AHEAD)))
 
 
