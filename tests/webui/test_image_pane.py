@@ -13,11 +13,13 @@ from playwright.sync_api import expect
 from isocenter.http import create_app
 from storage.instances import Origin
 from tests.inference.analyses import STUDY, ct_header, ct_series, part10
+from tests.storage.builders import STUDY as IMAGE_STUDY
 from tests.storage.builders import spooled
 from tests.support.system import wait_until
 from tests.support.web import serving
 from tests.webui.browser import WORKSTATION, chromium, keep_picture, page_of
 from tests.webui.reading import first_finding, index_of, open_study, picture_of, say_who
+from tests.webui.test_reviews_api import REPORT, fill, nodule
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -173,6 +175,17 @@ def test_each_pane_shows_where_the_other_cuts_it(browser, two_planes):
         assert heights[0] > heights[1], "images go up from the feet"
 
 
+def test_names_of_findings_in_one_place_stand_below_each_other(browser, services):
+    fill(services)
+    services.findings.replace_report(REPORT, [nodule(), nodule(key="n2", tracking_uid="1.2.3.5")])
+    with serving(create_app(services)) as address, page_of(browser, address, **WORKSTATION) as page:
+        page.goto(f"/studies/{IMAGE_STUDY}")
+        names = page.locator(".mark-shape text")
+        expect(names).to_have_count(2)
+        heights = [float(name.get_attribute("y")) for name in names.all()]
+        assert abs(heights[0] - heights[1]) >= 16
+
+
 def test_the_focus_stays_where_the_reader_is(browser, address, as_before):
     with page_of(browser, address, **WORKSTATION) as page:
         page.goto("/")
@@ -186,6 +199,12 @@ def test_the_focus_stays_where_the_reader_is(browser, address, as_before):
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
         expect(keys).to_be_focused()
+        masks = page.get_by_text("Masks", exact=True)
+        masks.click()
+        expect(page.get_by_label("Opacity")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_label("Opacity")).to_be_hidden()
+        expect(masks).to_be_focused()
         card = first_finding(page)
         label = card.locator(".finding-open").inner_text()
         card.get_by_role("button", name="Accept").click()

@@ -4,11 +4,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { standing } from './findings';
 import type { Point } from './geometry';
 import { changeWindow, listen, type Surface } from './gestures';
+import { segmentKey } from './mask-layer';
 import type { Mpr, Plane } from './mpr';
 import type { Sides } from './patient';
 import type { Reading } from './reading';
 import { SideLetters } from './sides';
-import { segmentKey } from './mask-layer';
 import { readVolumeMasks, type VolumeMasks } from './volume-masks';
 import { WindowText } from './window-text';
 

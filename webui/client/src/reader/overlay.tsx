@@ -9,6 +9,8 @@ const RING = 16;
 const LINE = 16;
 const LETTER = 8;
 const LONGEST_NAME = 32;
+/** So many stand below each other; more in one place are read in the list. */
+const MOST_LINES = 8;
 
 export function Overlay({ pane, reading }: { pane: Pane; reading: Reading }) {
   const matrix = pane.matrix.value;
@@ -86,7 +88,7 @@ function namePlaces(findings: readonly Finding[], matrix: Matrix, selected: stri
     const width = (of: Finding) => nameOf(of).length * LETTER;
     const isTaken = () =>
       [...places].some(([other, [left, top]]) => Math.abs(top - y) < LINE && x < left + width(other) && left < x + width(finding));
-    while (isTaken()) y += LINE;
+    for (let line = 1; line < MOST_LINES && isTaken(); line += 1) y += LINE;
     places.set(finding, [x, y]);
   }
   return places;

@@ -22,14 +22,17 @@ export interface Cut {
 /** For each voxel the number of the set of segments that it is in: segments may overlap. */
 export class VolumeMasks {
   private readonly sets: (readonly Segment[])[] = [[]];
-  private readonly voxels: Uint16Array;
+  private readonly voxels: Uint8Array | Uint16Array;
 
   constructor(
     private readonly columns: number,
     private readonly rows: number,
     private readonly slices: number,
+    /** How many segments are added at most. */
+    segments: number,
   ) {
-    this.voxels = new Uint16Array(columns * rows * slices);
+    // Eight segments make 256 sets.
+    this.voxels = new (segments <= 8 ? Uint8Array : Uint16Array)(columns * rows * slices);
   }
 
   add(segment: Segment, slice: number, runs: readonly number[]): void {
@@ -120,7 +123,7 @@ export async function readVolumeMasks(
   frames: readonly Frame[],
   segments: readonly Segment[],
 ): Promise<VolumeMasks> {
-  const masks = new VolumeMasks(columns, rows, frames.length);
+  const masks = new VolumeMasks(columns, rows, frames.length, segments.length);
   const slices = new Map(frames.map((frame, slice) => [`${frame.sop} ${frame.frame}`, slice]));
   const series = frames[0]?.url.replace(/^\/dicom-web/, '/overlay').replace(/\/instances\/.*$/, '');
   for (const segmentation of new Set(segments.map((segment) => segment.segmentation))) {
