@@ -1,6 +1,7 @@
 """A model of several series: when its work comes, what it gets, and what its results say of it."""
 
 import shutil
+import subprocess
 
 import numpy as np
 import pydicom
@@ -23,6 +24,7 @@ from storage.instances import Origin
 from storage.sql.engine import connect
 from tests.inference.several_packages import PRIOR, REQUIRED, WITH_CROP, change_package, films_package
 from tests.inference.stored_series import ct_slice, part10
+from tests.support.programs import needs
 
 NOW, BEFORE, LONG_BEFORE = "2.25.500", "2.25.510", "2.25.520"
 POST, CROP = f"{NOW}.1", f"{NOW}.2"
@@ -206,6 +208,21 @@ def test_the_prior_is_the_newest_earlier_study_of_the_patient(with_card, store, 
     sr = read(item.results[0])
     assert [each.StudyInstanceUID for each in sr.CurrentRequestedProcedureEvidenceSequence] == [NOW]
     assert [each.StudyInstanceUID for each in sr.PertinentOtherEvidenceSequence] == [BEFORE]
+
+
+@needs("dciodvfy")
+def test_results_with_a_prior_as_evidence_are_valid(with_card, store, read, tmp_path):
+    triggers, pipeline, _ = with_card(PRIOR)
+    store(images(f"{BEFORE}.1", 160, date="20250102"), images(POST, 100))
+    results = [sop for uid in triggers.poll() for sop in pipeline.run(uid).results]
+    assert any("PertinentOtherEvidenceSequence" in read(sop) for sop in results)
+    for sop in results:
+        read(sop).save_as(tmp_path / "result.dcm")
+        said = subprocess.run(
+            ["dciodvfy", "-new", tmp_path / "result.dcm"], capture_output=True, text=True, check=False
+        )
+        assert [line for line in said.stderr.splitlines() if line.startswith("Error")] == []
+        assert said.stderr.strip()
 
 
 def test_a_prior_that_comes_late_counts_for_the_studies_up_to_the_next(with_card, store, work, numbers):
