@@ -1,6 +1,7 @@
 """The node: listens, decides who may associate, stores what they send, and answers what they ask."""
 
 import logging
+import socket
 import ssl
 import sys
 import threading
@@ -75,6 +76,7 @@ class Node:
         aet: str,
         host: str,
         port: int,
+        shared: socket.socket | None = None,
         peers: Sequence[Peer] = (),
         require_known_peers: bool = False,
         require_called_aet: bool = True,
@@ -97,6 +99,7 @@ class Node:
             aet: our AE title.
             host: address to listen on.
             port: 0 picks a free one.
+            shared: a socket that listens for several processes, in place of one at `host` and `port`.
             peers: those we know; to them instances are moved.
             require_known_peers: refuse all others.
             require_called_aet: refuse those who call another AE title than `aet`.
@@ -114,6 +117,7 @@ class Node:
         self._archive = archive
         self._spool = spool
         self._address = (host, port)
+        self._shared = shared
         self._tls = tls
         if tls:
             tls.sslsocket_class = SerialTls
@@ -150,6 +154,7 @@ class Node:
             evt_handlers=[(evt.EVT_REQUESTED, self._decide), (evt.EVT_SOP_EXTENDED, agreed)],
             server_class=NodeServer,
             connections=2 * self._policy.max_associations,
+            shared=self._shared,
             request_handler=partial(Connection, on_end=self._ended),
         )
         threading.Thread(

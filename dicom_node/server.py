@@ -5,6 +5,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any, Self
@@ -14,6 +15,10 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from dicom_node.receive import StoreProvider
 
 log = logging.getLogger(__name__)
+
+_STEP = 0.002
+"""Seconds that a process waits before it takes a connection, for each it has."""
+_STEPS = 16
 
 Ended = Callable[[Any, str], None]
 """Told of an association and how it ended."""
@@ -56,19 +61,45 @@ class NodeServer(ThreadedAssociationServer):  # type: ignore[misc] # the library
     request_queue_size = 128
     daemon_threads = True
 
-    def __init__(self, *args: Any, connections: int, **options: Any) -> None:
-        """As in pynetdicom; of more than `connections` at once, further ones are closed unheard."""
-        self._free = threading.BoundedSemaphore(connections)
+    def __init__(
+        self, *args: Any, connections: int, shared: socket.socket | None = None, **options: Any
+    ) -> None:
+        """As in pynetdicom.
+
+        Args:
+            *args: of pynetdicom's server.
+            connections: of more at once, further ones are closed unheard.
+            shared: a socket that listens, also for other processes; takes the place of one at the address.
+            **options: of pynetdicom's server.
+        """
+        self._most, self._open = connections, 0
+        self._lock = threading.Lock()
+        self._shared = shared
         super().__init__(*args, **options)
 
+    def server_bind(self) -> None:
+        if self._shared is None:
+            super().server_bind()
+            return
+        self.socket.close()
+        self.socket = self._shared
+        # Another process may be faster than we are.
+        self.socket.setblocking(False)
+        self.server_address = self.socket.getsockname()
+
     def get_request(self) -> tuple[socket.socket, Any]:
+        if self._shared:
+            # Of the processes that share the port, the one with the fewest connections takes the next.
+            time.sleep(min(self._open, _STEPS) * _STEP)
         # The TLS handshake is left to the connection's own thread: here, one slow peer would stop all others.
         connection, address = self.socket.accept()
         return connection, address
 
     def verify_request(self, _request: object, client_address: Any) -> bool:
-        if self._free.acquire(blocking=False):
-            return True
+        with self._lock:
+            if self._open < self._most:
+                self._open += 1
+                return True
         log.warning("connection from %s closed: there are too many", client_address[0])
         return False
 
@@ -77,7 +108,8 @@ class NodeServer(ThreadedAssociationServer):  # type: ignore[misc] # the library
         self.connection_ended()
 
     def connection_ended(self) -> None:
-        self._free.release()
+        with self._lock:
+            self._open -= 1
 
     def service_actions(self) -> None:
         """Nothing. pynetdicom collects garbage here every few seconds, and all threads wait 0.1 s for it."""
@@ -85,7 +117,8 @@ class NodeServer(ThreadedAssociationServer):  # type: ignore[misc] # the library
     def shutdown(self) -> None:
         """Stop listening; associations go on."""
         BaseServer.shutdown(self)
-        self.server_close()
+        # Not shut down: other processes may listen on it.
+        self.socket.close()
 
 
 class Connection(RequestHandler):  # type: ignore[misc] # the library ships no types

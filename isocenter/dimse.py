@@ -1,6 +1,7 @@
 """The DICOM node as the settings describe it, and what of it follows them while it runs."""
 
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -22,8 +23,12 @@ _CLIENTS = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none"
 _LOOK_SECONDS = 2.0
 
 
-def node_for(services: Services) -> Node:
+def node_for(services: Services, shared: socket.socket | None = None) -> Node:
     """The node of the settings.
+
+    Args:
+        services: that it uses.
+        shared: a socket that listens for several processes, which share its limit of associations.
 
     Raises:
         SettingsError: a file of [node.tls] is not what it should be.
@@ -35,10 +40,11 @@ def node_for(services: Services) -> Node:
         aet=node.aet,
         host=node.host or settings.host,
         port=node.port,
+        shared=shared,
         peers=peers_of(node),
         require_known_peers=node.require_known_peers,
         require_called_aet=node.require_called_aet,
-        max_associations=node.max_associations,
+        max_associations=-(-node.max_associations // node.processes),
         private_sop_classes=node.private_sop_classes,
         services=normalized_services(services),
         worklists=worklists(services),

@@ -119,6 +119,9 @@ class NodeSettings(Section):
     host: str = ""
     """Address to listen on; empty means `host` of the whole."""
     port: Port = 11112
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes that share the port. Associations in one of them take turns at one core for all but input and
+    output; limits of peers count in each."""
     peers: tuple[Peer, ...] = ()
     require_known_peers: bool = False
     """Refuse associations from AE titles and addresses that are not in `peers`."""

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -99,6 +100,16 @@ class TimeLimit:
             faulthandler.dump_traceback_later(left, exit=True)
         else:
             faulthandler.cancel_dump_traceback_later()
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket that listens on `host`:`port`; port 0 picks a free one.
+
+    Raises:
+        OSError: the address is in use or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
 
 
 @contextlib.contextmanager

@@ -78,16 +78,6 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket that listens on `host`:`port`; port 0 picks a free one.
-
-    Raises:
-        OSError: the address is in use or not of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
-
-
 def run_http(app: ASGIApp, listening: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished."""
     Server(app, on_ready).run(sockets=[listening])

@@ -8,11 +8,13 @@ outlives a kill -9.
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +31,12 @@ class PartFailed(Exception):
 class Part:
     """One supervised process."""
 
-    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, environment: Mapping[str, str], listening: socket.socket | None = None
+    ) -> None:
         self.name = name
         self.environment = dict(environment)
+        self._inherits = (listening.fileno(),) if listening else ()
         self.facts: dict[str, str] = {}
         """What the part said when it was ready, e.g. `{"dicom": "127.0.0.1:11112"}`."""
         self.restarts = 0
@@ -48,7 +53,11 @@ class Part:
         self._heard.clear()
         self._started = time.monotonic()
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "isocenter", self.name, "--supervised"],
+            [
+                *(sys.executable, "-m", "isocenter", self.name, "--supervised"),
+                *(f"--listening={number}" for number in self._inherits),
+            ],
+            pass_fds=self._inherits,
             env={**os.environ, **self.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -101,9 +110,12 @@ class Part:
         """SIGHUP: what can follow changed settings does."""
         self._process.send_signal(signal.SIGHUP)
 
-    def stop(self, grace: float) -> None:
-        """SIGTERM, and SIGKILL for what is still there after `grace` seconds."""
+    def tell_to_stop(self) -> None:
+        """SIGTERM."""
         self._process.terminate()
+
+    def stop(self, grace: float) -> None:
+        """Wait for one that was told to stop; SIGKILL when it is still there after `grace` seconds."""
         try:
             self._process.wait(grace)
         except subprocess.TimeoutExpired:
@@ -120,10 +132,20 @@ class Part:
 class Supervisor:
     """The parts of one machine, in the order in which they start and stop: intake first."""
 
-    def __init__(self, names: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, names: Sequence[str], environment: Mapping[str, str], listening: socket.socket | None = None
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            names: of the parts; one may be there several times.
+            environment: variables that they have beside those of this process.
+            listening: a socket that all of them listen on, in place of one of their own.
+        """
         self._names = names
         self._environment = environment
-        self.parts: dict[str, Part] = {}
+        self._listening = listening
+        self.parts: list[Part] = []
 
     def start(self) -> dict[str, str]:
         """Start every part; what they said of themselves.
@@ -131,37 +153,41 @@ class Supervisor:
         Raises:
             PartFailed: one did not come up; all are stopped again.
         """
-        for name in self._names:
-            self.parts[name] = Part(name, self._environment)
+        self.parts = [Part(name, self._environment, self._listening) for name in self._names]
         try:
-            for part in self.parts.values():
+            for part in self.parts:
                 part.wait_ready()
         except PartFailed:
             self.stop(grace=2)
             raise
         self._keep_ports()
-        return {key: value for part in self.parts.values() for key, value in part.facts.items()}
+        return {key: value for part in self.parts for key, value in part.facts.items()}
 
     def _keep_ports(self) -> None:
         """A part that dies comes back on the port its peers know, also where port 0 chose it."""
-        for part in self.parts.values():
+        for part in self.parts:
             for fact, variable in (("dicom", "ISOCENTER_NODE__PORT"), ("http", "ISOCENTER_WEB__PORT")):
                 if fact in part.facts:
                     part.environment[variable] = part.facts[fact].rpartition(":")[2].rstrip("/")
 
     def read_again(self) -> None:
         """Tell the parts that can follow changed settings while they run."""
-        if "node" in self.parts:
-            self.parts["node"].read_again()
+        for part in self.parts:
+            if part.name == "node":
+                part.read_again()
 
     def watch(self, stopped: Callable[[], bool], interval: float = 0.2) -> None:
         """Start again what dies, until `stopped()`."""
         while not stopped():
-            for part in self.parts.values():
+            for part in self.parts:
                 part.start_again_if_dead()
             time.sleep(interval)
 
     def stop(self, grace: float = 15) -> None:
-        """Stop every part, finishing what was acknowledged."""
-        for part in self.parts.values():
-            part.stop(grace)
+        """Stop every part, finishing what was acknowledged; those of one name together."""
+        for _, group in groupby(self.parts, lambda part: part.name):
+            alike = list(group)
+            for part in alike:
+                part.tell_to_stop()
+            for part in alike:
+                part.stop(grace)

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import threading
 import uuid
 import weakref
 from collections import deque
@@ -14,11 +15,11 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
-from storage.errors import StorageDown, StorageFull
+from storage.errors import StorageDown, StorageError, StorageFull
 from storage.seal import LENGTH, is_sealed, seal
 
 _AT_ONCE = 32
-"""Empty files that are made together."""
+"""Empty files that are made together, and number below which more are made."""
 _HELD = 64 << 10
 """Bytes of a file that is written only when all of it has come."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -189,6 +190,7 @@ class Spool:
             flush(directory.parent)
         self._release = weakref.finalize(self, os.close, self._holder)
         self._empty: deque[Path] = deque()
+        self._making = threading.Lock()
         self._numbers = count()
         self.kept: set[Path] = set()
         """Files that stay until they are dropped."""
@@ -232,6 +234,8 @@ class Spool:
             raise StorageFull(shortage)
 
     def _named(self) -> Path:
+        if len(self._empty) < _AT_ONCE and self._making.acquire(blocking=False):
+            threading.Thread(target=self._make_more, name="spool").start()
         while True:
             try:
                 return self._empty.popleft()
@@ -240,6 +244,14 @@ class Spool:
 
     def _new_path(self) -> Path:
         return self.folder / f"{next(self._numbers):08x}"
+
+    def _make_more(self) -> None:
+        # Making a file is the slowest thing about receiving a small one: 0.15 of 1.2 ms, while a sender waits.
+        try:
+            with suppress(StorageError):  # whoever needs a file and finds none is told
+                self._make_some()
+        finally:
+            self._making.release()
 
     def _make_some(self) -> None:
         # Several at a time: a name is safe only when its folder is flushed, for which we wait.
@@ -273,6 +285,8 @@ class Spool:
     def close(self) -> None:
         """Remove the folder with all that is left in it and is not kept; harmless when done before."""
         if self._release.alive:
+            with self._making:  # until a thread of ours has made what it was making
+                pass
             if not self.kept:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self._release()

@@ -1,6 +1,7 @@
 """Commands that run until they are stopped: the whole system, or one of its parts."""
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,14 @@ import click
 
 from isocenter import migrations
 from isocenter.commands.options import SettingsSource, with_settings
-from isocenter.part import keep_freed_memory, on_hangup, say_ready, stop_with_supervisor, until_stopped
+from isocenter.part import (
+    keep_freed_memory,
+    listening_socket,
+    on_hangup,
+    say_ready,
+    stop_with_supervisor,
+    until_stopped,
+)
 from isocenter.parts import beating
 from isocenter.settings import Settings, SettingsError
 from isocenter.supervisor import Supervisor
@@ -64,9 +72,17 @@ def serve(settings: Settings, environment: dict[str, str]) -> None:
 
 
 @click.command()
-@with_settings("--dicom-port", "--host", "--aet", for_reading_again=True)
+@with_settings("--dicom-port", "--host", "--aet", for_children=True, for_reading_again=True)
 @_supervised
-def node(settings: Settings, source: SettingsSource, *, supervised: bool) -> None:
+@click.option("--listening", type=int, hidden=True, help="A socket that listens, of another node's process.")
+def node(
+    settings: Settings,
+    environment: dict[str, str],
+    source: SettingsSource,
+    *,
+    supervised: bool,
+    listening: int | None,
+) -> None:
     """Run the DICOM node alone (storage, query and retrieval, commitment, worklist).
 
     Peers and users follow the settings file while it runs, at once on SIGHUP.
@@ -79,17 +95,53 @@ def node(settings: Settings, source: SettingsSource, *, supervised: bool) -> Non
         until_stopped() as stopped,
         open_services(settings) as services,
         beating(services.parts, "node"),
+        ExitStack() as stack,
     ):
         if supervised:
             stop_with_supervisor()
-        edge = node_for(services)
+        shared = _shared_socket(settings, listening)
+        edge = node_for(services, shared)
         reloading = Reloading(edge, source.read, source.file)
         with _naming("node.port", settings.node.port):
             port = edge.start()
-        with reporting(services, edge.destinations):
-            say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
-            reloading.until(stopped)
-            edge.stop(settings.node.drain_seconds)
+        if listening is None:
+            stack.enter_context(reporting(services, edge.destinations))
+        if shared and listening is None:
+            stack.enter_context(_helped(settings, environment, shared, stopped))
+        say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
+        reloading.until(stopped)
+        edge.stop(settings.node.drain_seconds)
+
+
+def _shared_socket(settings: Settings, listening: int | None) -> socket.socket | None:
+    """That the processes of a node listen on; None where there is one process."""
+    if listening is not None:
+        return socket.socket(fileno=listening)
+    if settings.node.processes == 1:
+        return None
+    with _naming("node.port", settings.node.port):
+        return listening_socket(settings.node.host or settings.host, settings.node.port)
+
+
+@contextmanager
+def _helped(
+    settings: Settings, environment: dict[str, str], shared: socket.socket, stopped: threading.Event
+) -> Iterator[None]:
+    """The other processes of the node, which stop when `stopped` is set: while this one does."""
+    helpers = Supervisor(["node"] * (settings.node.processes - 1), environment, shared)
+    helpers.start()
+
+    def watch() -> None:
+        helpers.watch(stopped.is_set)
+        helpers.stop()
+
+    watching = threading.Thread(target=watch, name="helpers")
+    watching.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        watching.join()
 
 
 @click.command()
@@ -99,7 +151,7 @@ def web(settings: Settings, *, supervised: bool) -> None:
     """Run the web server alone (DICOMweb, pages, metrics)."""
     from isocenter.http import create_app  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
-    from isocenter.serving import listening_socket, run_http  # noqa: PLC0415
+    from isocenter.serving import run_http  # noqa: PLC0415
 
     keep_freed_memory()
     host = settings.web.host or settings.host

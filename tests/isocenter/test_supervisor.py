@@ -25,14 +25,40 @@ def test_a_killed_part_comes_back_on_the_port_its_peers_know(environment):
     watching.start()
     try:
         host, port = facts["dicom"].split(":")
-        before = supervisor.parts["node"].pid
+        before = supervisor.parts[0].pid
         os.kill(before, signal.SIGKILL)
-        wait_until(lambda: supervisor.parts["node"].pid, lambda pid: pid != before, 30)
+        wait_until(lambda: supervisor.parts[0].pid, lambda pid: pid != before, 30)
         wait_until(lambda: listens(host, int(port)), bool, 30)
     finally:
         ended.set()
         watching.join()
         supervisor.stop()
+
+
+def test_processes_of_a_node_share_its_port_and_come_back(tmp_path):
+    with served(tmp_path, ISOCENTER_NODE__PROCESSES="2", ISOCENTER_INFERENCE__ENABLED="false") as (
+        system,
+        process,
+    ):
+        node = process.children()["node"]
+        (helper,) = children(node)
+        for pid in (helper, node):
+            os.kill(pid, signal.SIGKILL)
+            wait_until(
+                lambda: process.children().get("node"), lambda now, pid=pid: now not in {None, pid}, 30
+            )
+            wait_until(
+                lambda: children(process.children()["node"]),
+                lambda now: len(now) == 1 and now != [helper],
+                30,
+            )
+            wait_until(lambda: listens(system.host, system.port), bool, 30)
+        assert process.stop() == 0
+
+
+def children(pid: int) -> list[int]:
+    listed = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(each) for each in " ".join(listed).split()]
 
 
 def listens(host: str, port: int) -> bool:
