@@ -9,7 +9,9 @@ import argparse
 import statistics
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,6 @@ import pydicom
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-RECEIVERS = (
-    *(peers.isocenter, peers.orthanc),
-    *(peers.isocenter_postgres, peers.orthanc_postgres),
-    peers.storescp,
-)
 _SETTLED = 0.3
 """Seconds until what an association left to do is done, and its process is waited for."""
 
@@ -69,6 +66,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--sides", type=int, nargs="+", default=[512, 16], help="pixels of an edge")
     arguments.add_argument("--associations", type=int, nargs="+", default=[1, 4])
+    arguments.add_argument("--processes", type=int, default=2, help="of Isocenter's node")
     arguments.add_argument("--nagle", action="store_true", help="dcmsend as it comes, without TCP_NODELAY=1")
     arguments.add_argument("--quick", action="store_true", help="tiny sizes: does it still run?")
     options = arguments.parse_args()
@@ -84,7 +82,8 @@ def main() -> None:
 def compare(side: int, associations: int, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        receivers = [stack.enter_context(kind(folder / kind.__name__)) for kind in RECEIVERS]
+        kinds = _with_processes(options.processes)
+        receivers = [stack.enter_context(kind(folder / name)) for name, kind in kinds.items()]
         rates: dict[str, list[float]] = {each.name: [] for each in receivers}
         costs: dict[str, list[float]] = {each.name: [] for each in receivers}
         for turn in range(options.rounds):
@@ -98,6 +97,18 @@ def compare(side: int, associations: int, options: argparse.Namespace) -> None:
                 rates[receiver.name].append(rate)
                 costs[receiver.name].append(cost)
         report(f"{side}², {associations} association{'s' if associations > 1 else ''}", rates, costs)
+
+
+def _with_processes(number: int) -> dict[str, Callable[[Path], AbstractContextManager[peers.Receiver]]]:
+    """The receivers, in the order in which they are asked."""
+    settings = {"ISOCENTER_NODE__PROCESSES": str(number)}
+    return {
+        "isocenter": partial(peers.isocenter, **settings),
+        "orthanc": peers.orthanc,
+        "isocenter_postgres": partial(peers.isocenter_postgres, **settings),
+        "orthanc_postgres": peers.orthanc_postgres,
+        "storescp": peers.storescp,
+    }
 
 
 def report(what: str, rates: dict[str, list[float]], costs: dict[str, list[float]]) -> None:

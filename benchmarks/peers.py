@@ -76,10 +76,10 @@ def isocenter(folder: Path, *peers: dict[str, object], **settings: str) -> Itera
 
 
 @contextmanager
-def isocenter_postgres(folder: Path) -> Iterator[Receiver]:
+def isocenter_postgres(folder: Path, **settings: str) -> Iterator[Receiver]:
     """The same on a PostgreSQL server of its own, which flushes; its CPU time is not counted."""
     with postgres(folder.parent / f"{folder.name}-server", durable=True) as url:
-        settings = {"ISOCENTER_INDEX__URL": url.replace("postgresql:", "postgresql+psycopg:")}
+        settings["ISOCENTER_INDEX__URL"] = url.replace("postgresql:", "postgresql+psycopg:")
         migrated = command("migrate", environment={"ISOCENTER_DATA": str(folder / "data"), **settings})
         if migrated.returncode:
             raise RuntimeError(migrated.stderr)

@@ -106,25 +106,37 @@ class Reloading:
     It looks when the settings file has changed, and on SIGHUP. What is wrong changes nothing.
     """
 
-    def __init__(self, node: Node, source: Callable[[], Settings], file: Path | None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        source: Callable[[], Settings],
+        file: Path | None,
+        on_asked: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start from how things are.
 
         Args:
             node: which runs.
             source: reads the settings.
             file: that they are in, if any.
+            on_asked: called on SIGHUP, to pass it on.
         """
         self._node = node
         self._source = source
         self._file = file
         self._seen = self._stamp()
         self._asked = threading.Event()
+        self._on_asked = on_asked
 
     def until(self, stopped: threading.Event) -> None:
         """Keep up with the settings until `stopped`; from the main thread, which signals reach."""
-        with on_hangup(self._asked.set):
+        with on_hangup(self._ask):
             while not stopped.wait(_LOOK_SECONDS):
                 self.look()
+
+    def _ask(self) -> None:
+        self._asked.set()
+        self._on_asked()
 
     def look(self) -> None:
         """Read the settings again, if there is a reason to."""

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from storage.committer import Committer
+from storage.disk import disk_errors
 from storage.errors import DuplicateInstance, InvalidInstance, StorageError, UnknownInstance
 from storage.header import Header, read_header
 from storage.instances import Accepted, Origin, StoredInstance
 from storage.journal import Journal
 from storage.places import Place, quarantined
 from storage.ports import Blobs
-from storage.spool import SpoolFile, disk_errors
+from storage.spool import SpoolFile
 from storage.sql.index import Added, Burnt, Entry, Result, SqlIndex
 from storage.sweep import remove_orphan
 

@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from storage.blobs.chunks import CHUNK
 from storage.blobs.names import checked_name
+from storage.disk import disk_errors
 from storage.errors import UnknownInstance
 from storage.ports import BlobStat
-from storage.spool import disk_errors
 
 
 class MemoryBlobs:

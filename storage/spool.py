@@ -1,49 +1,26 @@
 """Where bytes wait between wire and archive: one folder per process, which outlives it only when needed."""
 
-import errno
 import fcntl
 import hashlib
 import os
 import shutil
-import threading
 import uuid
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Self
 
-from storage.errors import StorageDown, StorageError, StorageFull
+from storage.disk import disk_errors, flush, flush_bytes
+from storage.errors import StorageFull
 from storage.seal import LENGTH, is_sealed, seal
 
 _AT_ONCE = 32
-"""Empty files that are made together, and number below which more are made."""
+"""Empty files that are made together."""
 _HELD = 64 << 10
 """Bytes of a file that is written only when all of it has come."""
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-def disk_errors(what: str) -> AbstractContextManager[None]:
-    """Turn an `OSError` into `StorageFull` or `StorageDown`, naming `what` was tried."""
-    return _DiskErrors(what)
-
-
-class _DiskErrors:
-    # A class, because a generator takes three times as long and this stands around every system call.
-    __slots__ = ("_what",)
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError):
-            kind = StorageFull if error.errno in NO_ROOM else StorageDown
-            raise kind(f"cannot {self._what}: {error.strerror or error}") from error
 
 
 class SpoolFile:
@@ -190,7 +167,6 @@ class Spool:
             flush(directory.parent)
         self._release = weakref.finalize(self, os.close, self._holder)
         self._empty: deque[Path] = deque()
-        self._making = threading.Lock()
         self._numbers = count()
         self.kept: set[Path] = set()
         """Files that stay until they are dropped."""
@@ -234,8 +210,6 @@ class Spool:
             raise StorageFull(shortage)
 
     def _named(self) -> Path:
-        if len(self._empty) < _AT_ONCE and self._making.acquire(blocking=False):
-            threading.Thread(target=self._make_more, name="spool").start()
         while True:
             try:
                 return self._empty.popleft()
@@ -244,14 +218,6 @@ class Spool:
 
     def _new_path(self) -> Path:
         return self.folder / f"{next(self._numbers):08x}"
-
-    def _make_more(self) -> None:
-        # Making a file is the slowest thing about receiving a small one: 0.15 of 1.2 ms, while a sender waits.
-        try:
-            with suppress(StorageError):  # whoever needs a file and finds none is told
-                self._make_some()
-        finally:
-            self._making.release()
 
     def _make_some(self) -> None:
         # Several at a time: a name is safe only when its folder is flushed, for which we wait.
@@ -285,8 +251,6 @@ class Spool:
     def close(self) -> None:
         """Remove the folder with all that is left in it and is not kept; harmless when done before."""
         if self._release.alive:
-            with self._making:  # until a thread of ours has made what it was making
-                pass
             if not self.kept:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self._release()
@@ -300,24 +264,6 @@ class Spool:
 
 def _create(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
-
-
-def flush(path: Path) -> None:
-    """Put a file, or the names in a folder, on stable storage. Raises `OSError`."""
-    _flush(path, os.fsync)
-
-
-def flush_bytes(path: Path) -> None:
-    """As `flush`, without the times of the file. Raises `OSError`."""
-    _flush(path, os.fdatasync)
-
-
-def _flush(path: Path, how: Callable[[int], None]) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        how(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager

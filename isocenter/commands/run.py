@@ -100,14 +100,16 @@ def node(
         if supervised:
             stop_with_supervisor()
         shared = _shared_socket(settings, listening)
+        others = 0 if listening else settings.node.processes - 1
+        helpers = Supervisor(["node"] * others, environment, shared)
         edge = node_for(services, shared)
-        reloading = Reloading(edge, source.read, source.file)
+        reloading = Reloading(edge, source.read, source.file, helpers.read_again)
         with _naming("node.port", settings.node.port):
             port = edge.start()
-        if listening is None:
+        if not listening:
             stack.enter_context(reporting(services, edge.destinations))
-        if shared and listening is None:
-            stack.enter_context(_helped(settings, environment, shared, stopped))
+        if others:
+            stack.enter_context(_running(helpers, stopped))
         say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
         reloading.until(stopped)
         edge.stop(settings.node.drain_seconds)
@@ -115,7 +117,7 @@ def node(
 
 def _shared_socket(settings: Settings, listening: int | None) -> socket.socket | None:
     """That the processes of a node listen on; None where there is one process."""
-    if listening is not None:
+    if listening:
         return socket.socket(fileno=listening)
     if settings.node.processes == 1:
         return None
@@ -124,11 +126,8 @@ def _shared_socket(settings: Settings, listening: int | None) -> socket.socket |
 
 
 @contextmanager
-def _helped(
-    settings: Settings, environment: dict[str, str], shared: socket.socket, stopped: threading.Event
-) -> Iterator[None]:
+def _running(helpers: Supervisor, stopped: threading.Event) -> Iterator[None]:
     """The other processes of the node, which stop when `stopped` is set: while this one does."""
-    helpers = Supervisor(["node"] * (settings.node.processes - 1), environment, shared)
     helpers.start()
 
     def watch() -> None:

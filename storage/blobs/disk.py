@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 from storage.blobs.chunks import Chunks
 from storage.blobs.names import checked_name, is_name
+from storage.disk import disk_errors, flush, flush_bytes
 from storage.errors import StorageDown, UnknownInstance
 from storage.ports import BlobStat
-from storage.spool import disk_errors, flush, flush_bytes
 
 # Hidden, hence no blob (see names.py).
 _INCOMING = ".incoming"

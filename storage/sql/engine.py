@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 
+from storage.disk import disk_errors, flush_bytes
 from storage.errors import InvalidQuery, StorageDown, StorageFull
-from storage.spool import disk_errors, flush_bytes
 
 _BUSY_MS = 30_000
 _KEPT = 4

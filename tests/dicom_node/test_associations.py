@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from pydicom.dataset import Dataset
@@ -108,13 +109,13 @@ def test_nodes_that_share_a_port_take_turns(start):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         nodes = [start(shared=listening.dup())[0] for _ in range(2)]
         port = listening.getsockname()[1]
-        open_ones = [associate(port) for _ in range(6)]
-        assert [len(node._active) for node in nodes] == [3, 3]
-        nodes[0].stop(grace=0)
-        open_ones.append(associate(port))
-        assert [len(node._active) for node in nodes] == [0, 4]
-        for each in open_ones[-1:]:
-            each.release()
+        with ExitStack() as stack:
+            for _ in range(6):
+                stack.enter_context(associate(port))
+            assert [len(node._active) for node in nodes] == [3, 3]
+        nodes[0].stop()
+        with associate(port):
+            eventually(lambda: [len(node._active) for node in nodes] == [0, 1])
 
 
 def test_far_too_many_connections_are_closed_unheard(start):

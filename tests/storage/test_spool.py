@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from storage.disk import disk_errors
 from storage.errors import StorageDown, StorageFull
-from storage.spool import Spool, disk_errors
+from storage.spool import Spool
 
 
 @pytest.fixture
