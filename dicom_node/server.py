@@ -82,7 +82,7 @@ class NodeServer(ThreadedAssociationServer):  # type: ignore[misc] # the library
             super().server_bind()
             return
         self.socket.close()
-        self.socket = self._shared
+        self.socket: Any = self._shared
         # Another process may be faster than we are.
         self.socket.setblocking(False)
         self.server_address = self.socket.getsockname()
