@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,43 +18,43 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {"ISOCENTER_DATA": str(tmp_path / "data"), "ISOCENTER_NODE__PORT": "0", "ISOCENTER_WEB__PORT": "0"}
 
 
-def test_a_killed_part_comes_back_on_the_port_its_peers_know(environment):
-    supervisor = Supervisor(["node"], environment)
-    facts = supervisor.start()
-    ended = threading.Event()
-    watching = threading.Thread(target=supervisor.watch, args=(ended.is_set,))
-    watching.start()
-    try:
-        host, port = facts["dicom"].split(":")
-        before = supervisor.parts[0].pid
-        os.kill(before, signal.SIGKILL)
-        wait_until(lambda: supervisor.parts[0].pid, lambda pid: pid != before, 30)
-        wait_until(lambda: listens(host, int(port)), bool, 30)
-    finally:
-        ended.set()
-        watching.join()
-        supervisor.stop()
+@pytest.fixture
+def supervised(environment):
+    """A function that starts a node and watches it; it gives its supervisor and where it listens."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> tuple[Supervisor, tuple[str, int]]:
+            supervisor = Supervisor(["node"], environment | settings)
+            host, port = supervisor.start()["dicom"].split(":")
+            stack.callback(supervisor.stop)
+            ended = threading.Event()
+            watching = threading.Thread(target=supervisor.watch, args=(ended.is_set,))
+            watching.start()
+            stack.callback(watching.join)
+            stack.callback(ended.set)
+            return supervisor, (host, int(port))
+
+        yield start
 
 
-def test_processes_of_a_node_share_its_port_and_come_back(tmp_path):
-    with served(tmp_path, ISOCENTER_NODE__PROCESSES="2", ISOCENTER_INFERENCE__ENABLED="false") as (
-        system,
-        process,
-    ):
-        node = process.children()["node"]
-        (helper,) = children(node)
-        for pid in (helper, node):
-            os.kill(pid, signal.SIGKILL)
-            wait_until(
-                lambda: process.children().get("node"), lambda now, pid=pid: now not in {None, pid}, 30
-            )
-            wait_until(
-                lambda: children(process.children()["node"]),
-                lambda now: len(now) == 1 and now != [helper],
-                30,
-            )
-            wait_until(lambda: listens(system.host, system.port), bool, 30)
-        assert process.stop() == 0
+def test_a_killed_part_comes_back_on_the_port_its_peers_know(supervised):
+    supervisor, address = supervised()
+    before = supervisor.parts[0].pid
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: supervisor.parts[0].pid, lambda pid: pid != before, 30)
+    wait_until(lambda: listens(*address), bool, 30)
+
+
+def test_processes_of_a_node_share_its_port_and_come_back(supervised):
+    supervisor, address = supervised(ISOCENTER_NODE__PROCESSES="2")
+    before = supervisor.parts[0].pid
+    (helper,) = children(before)
+    os.kill(helper, signal.SIGKILL)
+    wait_until(lambda: children(before), lambda now: now not in ([], [helper]), 30)
+    assert listens(*address)
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: supervisor.parts[0].pid, lambda pid: pid != before, 30)
+    wait_until(lambda: listens(*address) and children(supervisor.parts[0].pid), bool, 30)
 
 
 def children(pid: int) -> list[int]:
