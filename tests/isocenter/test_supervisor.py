@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -58,8 +58,11 @@ def test_processes_of_a_node_share_its_port_and_come_back(supervised):
 
 
 def children(pid: int) -> list[int]:
-    listed = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(each) for each in " ".join(listed).split()]
+    found: list[int] = []
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            found += map(int, each.read_text().split())
+    return found
 
 
 def listens(host: str, port: int) -> bool:
