@@ -16,6 +16,8 @@ from tests.isocenter.routed import peer, routing, store
 from tests.support.servers import free_ports
 from tests.support.system import wait_until
 
+pytestmark = pytest.mark.xdist_group("prefetch")
+
 ARRIVED = {"PatientID": "P7", "StudyDate": "20240229", "BodyPartExamined": "CHEST"}
 
 

@@ -12,6 +12,8 @@ import pytest
 from models.reference import TABLES, reference
 from models.schema.base import Table
 
+pytestmark = pytest.mark.xdist_group("walk-through")
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 

@@ -13,6 +13,8 @@ from models.runtime import Runtime
 from sample_studies import ChestPhantom
 from tests.models import lung_reference
 
+pytestmark = pytest.mark.xdist_group("lungs")
+
 CARD = load_card(CARDS / "ct-lung-density")
 REDUCED = {"slices": 60, "rows": 256, "columns": 256, "spacing": 5.0}
 

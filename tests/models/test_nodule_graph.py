@@ -12,6 +12,8 @@ from models.runtime import Runtime
 from sample_studies import ChestPhantom, Nodule
 from tests.models.nodule_phantoms import FITTED, JUDGED, distances_mm, is_hit
 
+pytestmark = pytest.mark.xdist_group("nodules")
+
 CARD = load_card(CARDS / "ct-nodule-candidates")
 THRESHOLD = CARD.outputs[0].threshold
 NODULES = (Nodule(6.5), Nodule(8.0), Nodule(11.0), Nodule(9.5, pleural=True))

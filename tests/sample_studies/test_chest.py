@@ -7,6 +7,8 @@ import pytest
 
 from sample_studies import ChestPhantom, Nodule
 
+pytestmark = pytest.mark.xdist_group("chest")
+
 SMALL = {"slices": 40, "rows": 128, "columns": 128, "spacing": 7.5}
 NODULES = (Nodule(8.0), Nodule(12.0), Nodule(10.0, pleural=True))
 
