@@ -10,7 +10,7 @@ from inference.tables import work_items
 from inference.uids import uid_from
 from inference.ups.reports_sql import report_state
 from inference.waiting_sql import claimable, waiting
-from inference.workitem_rows import fetch
+from inference.workitem_rows import COLUMNS, fetch, item_of
 from inference.workitems import LeaseLost, State, WorkItem
 
 _LOOKED_AT = 64
@@ -30,9 +30,10 @@ def claim(connection: Connection, uid: str, worker: str, lease: timedelta, now: 
         "progress_note": "",
     }
     taken = update(work_items).where(work_items.c.uid == uid, claimable(now)).values(values)
-    if connection.execute(taken).rowcount != 1:
+    found = connection.execute(taken.returning(*COLUMNS)).mappings().one_or_none()
+    if found is None:
         return None
-    item = fetch(connection, uid)
+    item = item_of(found)
     if item.started_at == now:
         report_state(connection, item, now)
     return item
@@ -49,10 +50,13 @@ def alike(connection: Connection, item: WorkItem, now: datetime) -> list[str]:
     return [uid for uid in due if uid in found]
 
 
-def change(connection: Connection, uid: str, transaction: str, values: Mapping[str, Any]) -> None:
-    """Change a work item that is held under `transaction`. Raises `LeaseLost`."""
-    if connection.execute(update(work_items).where(_held(uid, transaction)).values(values)).rowcount != 1:
+def change(connection: Connection, uid: str, transaction: str, values: Mapping[str, Any]) -> WorkItem:
+    """Change a work item that is held under `transaction`; what it is then. Raises `LeaseLost`."""
+    changed = update(work_items).where(_held(uid, transaction)).values(values)
+    found = connection.execute(changed.returning(*COLUMNS)).mappings().one_or_none()
+    if found is None:
         raise _lost(connection, uid, transaction)
+    return item_of(found)
 
 
 def check(connection: Connection, uid: str, transaction: str) -> None:

@@ -133,19 +133,10 @@ class Segment:
 
     def mask(self, frame: int) -> npt.NDArray[np.bool_]:
         """Where this segment is on frame number `frame` of `Analysis.frames` (from 0): [row, column]."""
-        mask: npt.NDArray[np.bool_] = self._chosen()[self.labels[frame]]
-        return mask
-
-    def masks(self) -> npt.NDArray[np.bool_]:
-        """`mask` of all frames: [frame, row, column]."""
-        masks: npt.NDArray[np.bool_] = self._chosen()[self.labels]
-        return masks
-
-    def _chosen(self) -> npt.NDArray[np.bool_]:
-        """Whether it is made of the pixels of a value, by value."""
         chosen = np.zeros(256, np.bool_)
         chosen[list(self.values)] = True
-        return chosen
+        mask: npt.NDArray[np.bool_] = chosen[self.labels[frame]]
+        return mask
 
 
 @dataclass(frozen=True, slots=True)

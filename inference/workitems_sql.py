@@ -176,8 +176,7 @@ class SqlWorkItems:
         """Report Procedure Step Progress (PS3.4 CC.2.6); raises `LeaseLost`."""
         values = {"progress": percent, "progress_note": note}
         with writing(self._engine) as connection:
-            change(connection, uid, transaction, values)
-            report_progress(connection, fetch(connection, uid), self._clock())
+            report_progress(connection, change(connection, uid, transaction, values), self._clock())
 
     def complete(self, done: Sequence[Completed]) -> tuple[WorkItem, ...]:
         """End work items with their results; the rows of their findings appear in the same moment.
@@ -218,13 +217,13 @@ class SqlWorkItems:
         """
         now = self._clock()
         with writing(self._engine) as connection:
-            change(connection, uid, transaction, cancelled(outcome, reason, now))
-            return _reported(connection, uid, now)
+            item = change(connection, uid, transaction, cancelled(outcome, reason, now))
+            report_state(connection, item, now)
+            return item
 
     def _changed(self, uid: str, transaction: str, values: Mapping[str, Any]) -> WorkItem:
         with writing(self._engine) as connection:
-            change(connection, uid, transaction, values)
-            return fetch(connection, uid)
+            return change(connection, uid, transaction, values)
 
     def again(self, uid: str) -> WorkItem:
         """Try a work item again at once; see `repeat`."""
@@ -294,16 +293,11 @@ def withdraw(connection: Connection, item: WorkItem, reason: str, now: datetime)
 def _completed(connection: Connection, done: Completed, now: datetime) -> WorkItem:
     values = ended(State.COMPLETED, Outcome.RESULTS, "", now)
     values |= {"results": list(done.results), "timings": dict(done.timings)}
-    change(connection, done.uid, done.transaction, values | {"progress": 100, "progress_note": ""})
-    item = _reported(connection, done.uid, now)
+    values |= {"progress": 100, "progress_note": ""}
+    item = change(connection, done.uid, done.transaction, values)
+    report_state(connection, item, now)
     if item.shadow:
         add_shadow_result(connection, done.uid, done.findings)
     else:
         add_findings(connection, done.findings)
-    return item
-
-
-def _reported(connection: Connection, uid: str, now: datetime) -> WorkItem:
-    item = fetch(connection, uid)
-    report_state(connection, item, now)
     return item

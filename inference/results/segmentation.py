@@ -19,16 +19,17 @@ from inference.results.planes import Planes, planes_of
 
 SERIES_NUMBER = 900
 
-Mask = npt.NDArray[np.uint8]
+Bits = npt.NDArray[np.uint8]
+"""A mask of one frame, packed as in Pixel Data (PS3.5 8.1.1); masks of many segments are held at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Drawn:
-    """A segment on the planes where it has pixels."""
+    """A segment on the frames where it has pixels."""
 
     segment: Segment
-    masks: Mapping[int, Mask]
-    """1 where it is, [row, column], by the index of the plane."""
+    masks: Mapping[int, Bits]
+    """By the index of the frame."""
 
 
 def segmentation(analysis: Analysis, images: Sequence[Dataset], context: ResultContext) -> bytes | None:
@@ -47,14 +48,13 @@ def segmentation(analysis: Analysis, images: Sequence[Dataset], context: ResultC
         ValueError: the frames are neither those of single-frame images nor of one multi-frame image, or
             nothing says where they lie.
     """
-    masks = [segment.masks() for segment in analysis.segments]
-    if not any(each.any() for each in masks):
+    found = [_drawn(segment) for segment in analysis.segments]
+    if not any(each.masks for each in found):
         return None
     planes = planes_of(images)
     places = _places(analysis, images, planes)
     drawn = [
-        _Drawn(segment, {place: mask for place, mask in zip(places, each, strict=True) if mask.any()})
-        for segment, each in zip(analysis.segments, masks, strict=True)
+        _Drawn(each.segment, {places[frame]: mask for frame, mask in each.masks.items()}) for each in found
     ]
     first, model = images[0], analysis.model
     written = inherited(first) | elements(
@@ -72,6 +72,12 @@ def segmentation(analysis: Analysis, images: Sequence[Dataset], context: ResultC
     written |= _sources(images) | _frame_of_reference(first) | _described(drawn, model, context)
     written |= _frames(drawn, planes, context.uid("SEG dimensions"))
     return part10(SEGMENTATION_STORAGE, context.segmentation, written)
+
+
+def _drawn(segment: Segment) -> _Drawn:
+    masks = ((frame, segment.mask(frame)) for frame in range(len(segment.labels)))
+    packed = {frame: np.packbits(mask, bitorder="little") for frame, mask in masks if mask.any()}
+    return _Drawn(segment, packed)
 
 
 def _places(analysis: Analysis, images: Sequence[Dataset], planes: Planes) -> list[int]:
@@ -139,6 +145,7 @@ def _frames(drawn: Sequence[_Drawn], planes: Planes, organization: str) -> Eleme
     frames = [(index, rank) for index in range(len(drawn)) for rank in range(len(order))]
     frames = [(index, rank) for index, rank in frames if order[rank] in drawn[index].masks]
     masks = [drawn[index].masks[order[rank]] for index, rank in frames]
+    rows, columns = drawn[0].segment.labels.shape[1:]
     identified = [_identification(each.segment) for each in drawn]
     # A functional group that is the same in all frames is among those shared (PS3.3 C.7.6.16.1.1).
     shared, own = (identified[0], [{}]) if len(drawn) == 1 else ({}, identified)
@@ -152,8 +159,8 @@ def _frames(drawn: Sequence[_Drawn], planes: Planes, organization: str) -> Eleme
         PhotometricInterpretation="MONOCHROME2",
         PresentationLUTShape="IDENTITY",
         LossyImageCompression="00",
-        Rows=masks[0].shape[0],
-        Columns=masks[0].shape[1],
+        Rows=rows,
+        Columns=columns,
         BitsAllocated=1,
         BitsStored=1,
         HighBit=0,
@@ -163,7 +170,7 @@ def _frames(drawn: Sequence[_Drawn], planes: Planes, organization: str) -> Eleme
         DimensionIndexSequence=list(_dimensions(organization, planes)),
         SharedFunctionalGroupsSequence=[data_set(planes.shared | shared)],
         PerFrameFunctionalGroupsSequence=per_frame,
-        PixelData=_packed(masks),
+        PixelData=_joined(masks, rows * columns),
         **({"DimensionOrganizationType": "3D"} if regular else {}),
     )
 
@@ -191,8 +198,9 @@ def _dimensions(organization: str, planes: Planes) -> Iterator[bytes]:
         )
 
 
-def _packed(masks: Sequence[Mask]) -> bytes:
-    """A bit for each pixel, those of the next frame behind those of the last (PS3.5 8.1.1)."""
-    if masks[0].size % 8 == 0:
-        return b"".join([np.packbits(mask, bitorder="little").tobytes() for mask in masks])
-    return np.packbits(np.concatenate([mask.ravel() for mask in masks]), bitorder="little").tobytes()
+def _joined(masks: Sequence[Bits], pixels: int) -> bytes:
+    """The frames of so many pixels, the bits of the next behind those of the last (PS3.5 8.1.1)."""
+    if pixels % 8 == 0:
+        return b"".join([mask.tobytes() for mask in masks])
+    bits = [np.unpackbits(mask, count=pixels, bitorder="little") for mask in masks]
+    return np.packbits(np.concatenate(bits), bitorder="little").tobytes()

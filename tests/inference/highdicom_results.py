@@ -47,7 +47,7 @@ def results(analysis: Analysis, images: Sequence[Dataset], context: ResultContex
     by_uid = {image.SOPInstanceUID: image for image in images}
     shown = dict.fromkeys(source.instance.key.sop for source in analysis.frames)
     mask = None
-    if any(segment.masks().any() for segment in analysis.segments):
+    if any(segment.mask(i).any() for segment in analysis.segments for i in range(len(segment.labels))):
         mask = segmentation(analysis, [by_uid[sop] for sop in shown], context)
     sr = report(analysis.model, records, images, mask, context)
     made = [sr] if mask is None else [mask, sr]
