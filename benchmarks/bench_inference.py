@@ -2,19 +2,21 @@
 
 The service reads, decodes and checks the images, runs the model, writes mask and report, stores them and
 changes the work list; the bare loop has the arrays in memory and throws the answers away. Both run in turn in
-one process, one series after the other, and then in rounds of several series with as many threads as a worker
-has, so that a noisy machine is noisy for both. Only the ratios of one run mean something.
+one process, one series after the other, and then in rounds of several series, with as many threads as a
+worker has or in several workers, so that a noisy machine is noisy for both. Only the ratios of one run mean
+something.
 """
 
 import argparse
 import gc
 import hashlib
+import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,7 +151,8 @@ def service(folder: Path) -> Iterator[tuple[Services, Catalog]]:
 
 def load(services: Services, catalog: Catalog, folder: Path, options: argparse.Namespace) -> None:
     """Store the series and schedule the work."""
-    for number in range(options.items + options.rounds * PER_ROUND * len(options.at_once)):
+    kinds = len(options.at_once) + len(options.workers)
+    for number in range(options.items + options.rounds * PER_ROUND * kinds):
         series = make_series(folder / f"s{number}", options.slices, options.side, f"s{number}", place=True)
         with services.archive.delivery(Origin("import", peer="bench")) as delivery:
             list(import_files(files_below([series]), services.spool, delivery))
@@ -158,32 +161,56 @@ def load(services: Services, catalog: Catalog, folder: Path, options: argparse.N
         pass
 
 
+class Worker:
+    """What `isocenter worker` has, in a process of its own."""
+
+    pipeline: Pipeline
+    _opened = ExitStack()
+
+    @classmethod
+    def start(cls, folder: Path, threads: int) -> None:
+        services, catalog = cls._opened.enter_context(service(folder))
+        cls.pipeline = pipeline_for(services, catalog, threads)
+
+    @classmethod
+    def run(cls, _: int) -> list[str]:
+        return [item.uid for item in cls.pipeline.run_next()]
+
+
+def pipeline_for(services: Services, catalog: Catalog, threads: int) -> Pipeline:
+    runtime = Runtime(threads=threads, timeout_s=600)
+    pipeline = Pipeline(services.archive, services.spool, services.work, catalog, runtime)
+    pipeline.warm_up()
+    gc.freeze()  # as a worker does
+    return pipeline
+
+
 class Bench:
     """The service and the bare session, in one process."""
 
     def __init__(self, services: Services, catalog: Catalog, threads: int) -> None:
         self.services = services
         (self.card,) = catalog.cards()
-        self.pipeline = Pipeline(
-            services.archive, services.spool, services.work, catalog, Runtime(threads=threads, timeout_s=600)
-        )
-        self.pipeline.warm_up()
-        gc.freeze()  # as a worker does
+        self.pipeline = pipeline_for(services, catalog, threads)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         path = str(self.card.model_path)
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def round(self, count: int, at_once: int) -> Round:
-        """So many work items through the service, and the same arrays through the bare session.
+        """So many work items through the service in threads, and the same arrays through the bare session.
 
         No more of them may wait than that when items go together.
         """
-        began = time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
-            taken = list(pool.map(lambda _: self.pipeline.run_next(), range(count)))
+            return self.measured(count, pool, lambda _: [item.uid for item in self.pipeline.run_next()])
+
+    def measured(self, count: int, pool: Executor, run: Callable[[int], list[str]]) -> Round:
+        """As `round`, where `run` carries out what is next and gives its UIDs."""
+        began = time.perf_counter()
+        taken = list(pool.map(run, range(count)))
         service = time.perf_counter() - began
-        done = [item for items in taken for item in items]
+        done = [self.services.work.get(uid) for uids in taken for uid in uids]
         if len(done) != count:
             raise SystemExit(f"{len(done)} work items, {count} wanted")
         for item in done:
@@ -227,6 +254,7 @@ def main() -> None:
         "--rounds", type=int, default=2, help=f"of {PER_ROUND} work items, several at once"
     )
     arguments.add_argument("--at-once", type=int, nargs="+", default=[1, 3])
+    arguments.add_argument("--workers", type=int, nargs="*", default=[2], help="processes, one item each")
     arguments.add_argument("--slices", type=int, default=40)
     arguments.add_argument("--side", type=int, default=128, help="pixels of an edge")
     arguments.add_argument("--layers", type=int, default=3, help="of the model")
@@ -241,10 +269,10 @@ def main() -> None:
         make_package(folder / "models" / "bench", options.layers)
         with service(folder) as (services, catalog):
             load(services, catalog, folder, options)
-            report(services, catalog, options)
+            report(services, catalog, folder, options)
 
 
-def report(services: Services, catalog: Catalog, options: argparse.Namespace) -> None:
+def report(services: Services, catalog: Catalog, folder: Path, options: argparse.Namespace) -> None:
     bench, memory = Bench(services, catalog, options.threads), []
     single = []
     for _ in range(options.items):
@@ -267,10 +295,24 @@ def report(services: Services, catalog: Catalog, options: argparse.Namespace) ->
         took = statistics.median(each.service / len(each.items) for each in rounds)
         print(f"| whole service, {at_once} at once, for each | {1000 * took:.1f} |")
         print(f"| rate of the service against the bare loop, {at_once} at once | {ratio(rounds):.0%} |")
+    for workers in options.workers:
+        rounds = in_workers(bench, workers, folder, options)
+        took = statistics.median(each.service / len(each.items) for each in rounds)
+        print(f"| whole service, {workers} workers, for each | {1000 * took:.1f} |")
+        print(f"| rate of the service against the bare loop, {workers} workers | {ratio(rounds):.0%} |")
     half = len(memory) // 2
     print(f"| memory held half-way and at the end, MB | {memory[half]}, {memory[-1]} |")
     few, many = (cost_of_looking(services, count) for count in (0, options.waiting))
     print(f"| CPU to find the next item, none and {options.waiting} waiting | {few:.2f}, {many:.2f} |")
+
+
+def in_workers(bench: Bench, workers: int, folder: Path, options: argparse.Namespace) -> list[Round]:
+    """Rounds of several processes, each with one item at a time."""
+    spawn = multiprocessing.get_context("spawn")
+    begin = (folder, options.threads)
+    with ProcessPoolExecutor(workers, spawn, Worker.start, begin) as pool:
+        list(pool.map(time.sleep, [1] * workers))  # all of them are started
+        return [bench.measured(PER_ROUND, pool, Worker.run) for _ in range(options.rounds)]
 
 
 def ratio(rounds: list[Round]) -> float:

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -226,11 +227,10 @@ class _Readers:
     """
 
     def __init__(self) -> None:
-        self._idle: list[tuple[float, Connection]] = []
+        self._idle: deque[tuple[float, Connection]] = deque()
 
     def take(self, engine: Engine) -> Connection:
-        while self._idle:
-            since, connection = self._idle.pop()
+        for since, connection in self._taken():
             if time.monotonic() - since < _TRUSTED or _answers(connection):
                 return connection
             end(connection)
@@ -247,8 +247,14 @@ class _Readers:
             connection.close()
 
     def close(self, _engine: Engine) -> None:
-        while self._idle:
-            end(self._idle.pop()[1])
+        for _, connection in self._taken():
+            end(connection)
+
+    def _taken(self) -> Iterator[tuple[float, Connection]]:
+        # Another thread may take the last one between a look and a `pop`.
+        with suppress(IndexError):
+            while True:
+                yield self._idle.pop()
 
 
 def _answers(connection: Connection) -> bool:
