@@ -53,9 +53,10 @@ def _asks_for_events(scope: Scope) -> bool:
 class Server(uvicorn.Server):
     """Serves an application; requests under way are finished when it stops, event streams are ended."""
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         self._streams = EventStreams(app)
         self._on_ready = on_ready
+        self._on_stop = on_stop
         super().__init__(
             uvicorn.Config(
                 self._streams,
@@ -74,10 +75,13 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more requests, and finish those under way."""
+        self._on_stop()
         self._streams.end()
         await super().shutdown(sockets)
 
 
-def run_http(app: ASGIApp, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are finished."""
-    Server(app, on_ready).run(sockets=[listening])
+def run_http(
+    app: ASGIApp, listening: socket.socket, on_ready: Callable[[], None], on_stop: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, which `on_stop` is told; requests under way are finished."""
+    Server(app, on_ready, on_stop).run(sockets=[listening])

@@ -35,6 +35,8 @@ class WebSettings(Section):
     host: str = ""
     """Address to listen on; empty means `host` of the whole."""
     port: Port = 8080
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes that share the port. What one of them does beside input and output takes one core."""
     base_url: str = ""
     """What clients see in front of us, e.g. `https://pacs.example.org`; empty: the request's own host."""
     cors_origins: tuple[str, ...] = ()

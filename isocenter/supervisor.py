@@ -142,7 +142,7 @@ class Supervisor:
             environment: variables that they have beside those of this process.
             listening: a socket that all of them listen on, in place of one of their own.
         """
-        self._names = names
+        self.names = names
         self._environment = environment
         self._listening = listening
         self.parts: list[Part] = []
@@ -153,7 +153,7 @@ class Supervisor:
         Raises:
             PartFailed: one did not come up; all are stopped again.
         """
-        self.parts = [Part(name, self._environment, self._listening) for name in self._names]
+        self.parts = [Part(name, self._environment, self._listening) for name in self.names]
         try:
             for part in self.parts:
                 part.wait_ready()

@@ -25,6 +25,9 @@ from isocenter.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+_listening = click.option(
+    "--listening", type=int, hidden=True, help="A socket that listens, of another process of this part."
+)
 _supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop when standard input closes.")
 
 
@@ -74,7 +77,7 @@ def serve(settings: Settings, environment: dict[str, str]) -> None:
 @click.command()
 @with_settings("--dicom-port", "--host", "--aet", for_children=True, for_reading_again=True)
 @_supervised
-@click.option("--listening", type=int, hidden=True, help="A socket that listens, of another node's process.")
+@_listening
 def node(
     settings: Settings,
     environment: dict[str, str],
@@ -100,16 +103,16 @@ def node(
         if supervised:
             stop_with_supervisor()
         shared = _shared_socket(settings, listening)
-        others = 0 if listening else settings.node.processes - 1
-        helpers = Supervisor(["node"] * others, environment, shared)
+        helpers = Supervisor(
+            ["node"] * (0 if listening else settings.node.processes - 1), environment, shared
+        )
         edge = node_for(services, shared)
         reloading = Reloading(edge, source.read, source.file, helpers.read_again)
         with _naming("node.port", settings.node.port):
             port = edge.start()
         if not listening:
             stack.enter_context(reporting(services, edge.destinations))
-        if others:
-            stack.enter_context(_running(helpers, stopped))
+        stack.enter_context(_running(helpers, stopped))
         say_ready(dicom=f"{settings.node.host or settings.host}:{port}")
         reloading.until(stopped)
         edge.stop(settings.node.drain_seconds)
@@ -117,17 +120,24 @@ def node(
 
 def _shared_socket(settings: Settings, listening: int | None) -> socket.socket | None:
     """That the processes of a node listen on; None where there is one process."""
-    if listening:
-        return socket.socket(fileno=listening)
     if settings.node.processes == 1:
         return None
+    if inherited := _inherited(listening):
+        return inherited
     with _naming("node.port", settings.node.port):
         return listening_socket(settings.node.host or settings.host, settings.node.port)
 
 
+def _inherited(listening: int | None) -> socket.socket | None:
+    return None if listening is None else socket.socket(fileno=listening)
+
+
 @contextmanager
-def _running(helpers: Supervisor, stopped: threading.Event) -> Iterator[None]:
-    """The other processes of the node, which stop when `stopped` is set: while this one does."""
+def _running(helpers: Supervisor, stopped: threading.Event) -> Iterator[threading.Event]:
+    """The other processes of a part, which stop when `stopped` is set: while this one does."""
+    if not helpers.names:
+        yield stopped
+        return
     helpers.start()
 
     def watch() -> None:
@@ -137,16 +147,17 @@ def _running(helpers: Supervisor, stopped: threading.Event) -> Iterator[None]:
     watching = threading.Thread(target=watch, name="helpers")
     watching.start()
     try:
-        yield
+        yield stopped
     finally:
         stopped.set()
         watching.join()
 
 
 @click.command()
-@with_settings("--http-port", "--host")
+@with_settings("--http-port", "--host", for_children=True)
 @_supervised
-def web(settings: Settings, *, supervised: bool) -> None:
+@_listening
+def web(settings: Settings, environment: dict[str, str], *, supervised: bool, listening: int | None) -> None:
     """Run the web server alone (DICOMweb, pages, metrics)."""
     from isocenter.http import create_app  # noqa: PLC0415
     from isocenter.services import open_services  # noqa: PLC0415
@@ -155,13 +166,19 @@ def web(settings: Settings, *, supervised: bool) -> None:
     keep_freed_memory()
     host = settings.web.host or settings.host
     with _naming("web.port", settings.web.port):
-        listening = listening_socket(host, settings.web.port)
-    with open_services(settings) as services, beating(services.parts, "web"), listening:
+        shared = _inherited(listening) or listening_socket(host, settings.web.port)
+    helpers = Supervisor(["web"] * (0 if listening else settings.web.processes - 1), environment, shared)
+    with (
+        open_services(settings) as services,
+        beating(services.parts, "web"),
+        shared,
+        _running(helpers, threading.Event()) as stopped,
+    ):
         if supervised:
             stop_with_supervisor()
         shown = f"[{host}]" if ":" in host else host
-        url = f"http://{shown}:{listening.getsockname()[1]}"
-        run_http(create_app(services), listening, on_ready=lambda: say_ready(http=url))
+        url = f"http://{shown}:{shared.getsockname()[1]}"
+        run_http(create_app(services), shared, lambda: say_ready(http=url), stopped.set)
 
 
 @click.command()

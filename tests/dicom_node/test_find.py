@@ -22,17 +22,10 @@ from storage.memory import MemoryBlobs
 from storage.sql.engine import connect
 from storage.sql.index import SqlIndex
 from tests.dicom_node.builders import ct, saved
+from tests.dicom_node.retrieving import keys
 from tests.support.many import add_studies
 
 PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY = (f"1.2.840.10008.5.1.4.1.2.{n}.1" for n in (1, 2, 3))
-
-
-def keys(level, **values):
-    ds = Dataset()
-    ds.QueryRetrieveLevel = level
-    for keyword, value in values.items():
-        setattr(ds, keyword, value)
-    return ds
 
 
 @pytest.fixture

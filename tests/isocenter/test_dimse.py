@@ -83,15 +83,20 @@ def run(*arguments):
     return CliRunner().invoke(isocenter, [str(each) for each in arguments], catch_exceptions=False)
 
 
-def test_commands_and_node_speak_tls(tmp_path):
-    authority = Authority(tmp_path)
+def over_tls(folder, more):
+    """An authority, what it has given to a peer, and the settings of a node that has something of it too."""
+    authority = Authority(folder)
     ours, theirs = authority.issue("CN=isocenter"), authority.issue("CN=ct01")
-    file = tmp_path / "isocenter.toml"
+    file = folder / "isocenter.toml"
     file.write_text(
         "[node]\nport = 0\n[node.tls]\n"
-        f'certificate = "{ours.certificate}"\nkey = "{ours.key}"\nca = "{authority.file}"\n'
-        '[[node.peers]]\naet = "CT01"\ncertificate = "CN=ct01"\n'
+        f'certificate = "{ours.certificate}"\nkey = "{ours.key}"\nca = "{authority.file}"\n{more}'
     )
+    return authority, theirs, file
+
+
+def test_commands_and_node_speak_tls(tmp_path):
+    authority, theirs, file = over_tls(tmp_path, '[[node.peers]]\naet = "CT01"\ncertificate = "CN=ct01"\n')
     ds = ct()
     sent = saved(ds, tmp_path)
     with running(file, tmp_path) as (port, _):
@@ -109,14 +114,10 @@ def test_commands_and_node_speak_tls(tmp_path):
 
 
 def test_archive_answers_for_commitment_over_tls(tmp_path, free_port):
-    authority = Authority(tmp_path)
-    ours, theirs = authority.issue("CN=isocenter"), authority.issue("CN=ct01")
-    file = tmp_path / "isocenter.toml"
-    file.write_text(
-        "[node]\nport = 0\n[node.tls]\n"
-        f'certificate = "{ours.certificate}"\nkey = "{ours.key}"\nca = "{authority.file}"\n'
+    authority, theirs, file = over_tls(
+        tmp_path,
         f'[[node.peers]]\naet = "CT01"\nhost = "127.0.0.1"\nport = {free_port}\ntls = true\n'
-        "[commitment]\nsame_association = false\n"
+        "[commitment]\nsame_association = false\n",
     )
     with running(file, tmp_path) as (port, _):
         at = (saved(ct(), tmp_path), "--to", f"127.0.0.1:{port}", "--calling", "CT01", "--commit")

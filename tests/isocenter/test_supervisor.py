@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from isocenter.supervisor import PartFailed, Supervisor
 from tests.support.system import part_name, served, wait_until
@@ -20,12 +21,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def supervised(environment):
-    """A function that starts a node and watches it; it gives its supervisor and where it listens."""
+    """A function that starts a part and watches it; it gives its supervisor and where it listens."""
     with ExitStack() as stack:
 
-        def start(**settings: str) -> tuple[Supervisor, tuple[str, int]]:
-            supervisor = Supervisor(["node"], environment | settings)
-            host, port = supervisor.start()["dicom"].split(":")
+        def start(name: str = "node", **settings: str) -> tuple[Supervisor, tuple[str, int]]:
+            supervisor = Supervisor([name], environment | settings)
+            (fact,) = supervisor.start().values()
+            host, port = fact.removeprefix("http://").rstrip("/").split(":")
             stack.callback(supervisor.stop)
             ended = threading.Event()
             watching = threading.Thread(target=supervisor.watch, args=(ended.is_set,))
@@ -45,8 +47,9 @@ def test_a_killed_part_comes_back_on_the_port_its_peers_know(supervised):
     wait_until(lambda: listens(*address), bool, 30)
 
 
-def test_processes_of_a_node_share_its_port_and_come_back(supervised):
-    supervisor, address = supervised(ISOCENTER_NODE__PROCESSES="2")
+@pytest.mark.parametrize("name", ["node", "web"])
+def test_processes_of_a_part_share_its_port_and_come_back(supervised, name):
+    supervisor, address = supervised(name, **{f"ISOCENTER_{name.upper()}__PROCESSES": "2"})
     before = supervisor.parts[0].pid
     (helper,) = children(before)
     os.kill(helper, signal.SIGKILL)
@@ -55,6 +58,18 @@ def test_processes_of_a_node_share_its_port_and_come_back(supervised):
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: supervisor.parts[0].pid, lambda pid: pid != before, 30)
     wait_until(lambda: listens(*address) and children(supervisor.parts[0].pid), bool, 30)
+
+
+def test_processes_of_the_web_server_answer_in_each_others_place(supervised):
+    supervisor, (host, port) = supervised("web", ISOCENTER_WEB__PROCESSES="2")
+    pids = [supervisor.parts[0].pid, *children(supervisor.parts[0].pid)]
+    for silent in pids:
+        os.kill(silent, signal.SIGSTOP)
+        with requests.Session() as session:
+            assert session.get(f"http://{host}:{port}/readyz", timeout=20).status_code == 200
+        os.kill(silent, signal.SIGCONT)
+    os.kill(pids[0], signal.SIGTERM)
+    wait_until(lambda: [Path(f"/proc/{pid}").exists() for pid in pids], lambda there: not any(there), 30)
 
 
 def children(pid: int) -> list[int]:

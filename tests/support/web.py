@@ -26,7 +26,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
     """`app` on a free port of this machine; its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     ready = threading.Event()
-    server = _Prompt(app, ready.set)
+    server = _Prompt(app, on_ready=ready.set, on_stop=lambda: None)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
