@@ -5,14 +5,6 @@ import sys
 from importlib.metadata import version
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
-
-from inference.reviews import ReviewError
-from inference.workitems import WorkItemError
-from isocenter.settings import SettingsError
-from isocenter.supervisor import PartFailed
-from models.errors import ModelsError
-from storage.errors import StorageError
 
 # Imported when called: `isocenter --help` must not wait for onnxruntime.
 COMMANDS = {
@@ -77,9 +69,31 @@ def main() -> None:
     """Run the command line; the exit code is 1 for what went wrong and 2 for what was asked wrongly."""
     try:
         isocenter(prog_name="isocenter", standalone_mode=True)
-    except (SettingsError, StorageError, ModelsError, WorkItemError, ReviewError, PartFailed) as error:
-        sys.exit(f"isocenter: {error}")
-    except SQLAlchemyError as error:
-        sys.exit(f"isocenter: the database does not answer or refuses: {str(error).splitlines()[0]}")
-    except OSError as error:
-        sys.exit(f"isocenter: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:
+        said = _in_one_line(error)
+        if said is None:
+            raise
+        sys.exit(f"isocenter: {said}")
+
+
+def _in_one_line(error: Exception) -> str | None:
+    """What the user is told of what went wrong; None of what should not have happened."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - most commands end well, and need not wait
+
+    from inference.reviews import ReviewError  # noqa: PLC0415
+    from inference.workitems import WorkItemError  # noqa: PLC0415
+    from isocenter.settings import SettingsError  # noqa: PLC0415
+    from isocenter.supervisor import PartFailed  # noqa: PLC0415
+    from models.errors import ModelsError  # noqa: PLC0415
+    from storage.errors import StorageError  # noqa: PLC0415
+
+    match error:
+        case (
+            SettingsError() | StorageError() | ModelsError() | WorkItemError() | ReviewError() | PartFailed()
+        ):
+            return str(error)
+        case SQLAlchemyError():
+            return f"the database does not answer or refuses: {str(error).splitlines()[0]}"
+        case OSError():
+            return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return None
