@@ -10,11 +10,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from dicomweb.answers import content, streamed
+from dicomweb.cache import ByteCache
 from dicomweb.conditional import Validators
 from dicomweb.documented import INSTANCE, SERIES, STUDY, Key, Responses, Series, Study, get, problems
 from dicomweb.media_types import Accept, Offer
 from dicomweb.multipart import multipart_type, new_boundary, write_multipart
-from dicomweb.pictures import ENCODERS
+from dicomweb.pictures import ENCODERS, GIF
 from dicomweb.problems import NotAcceptable, NotFound
 from dicomweb.rendered import RENDERED, UNTRUSTED, Form, forms, middle, render, representative
 from dicomweb.rendered_parameters import Asked, asked, asked_thumbnail, parse_frames
@@ -52,10 +53,11 @@ _RESPONSES: Responses = {
 def rendered_answer(
     request: Request,
     archive: Archive,
+    pictures: ByteCache,
     instance: StoredInstance,
     wanted: Asked,
-    frame: int | None = None,
     *,
+    frame: int | None = None,
     among: Sequence[StoredInstance] = (),
 ) -> Response:
     """One instance, or one frame of it, in the form that is liked best.
@@ -63,6 +65,7 @@ def rendered_answer(
     Args:
         request: with its conditions.
         archive: where the instance is stored.
+        pictures: those that were asked for last, by their entity tags.
         instance: what is rendered.
         wanted: how.
         frame: counted from 1; None for what stands for all of them.
@@ -91,7 +94,12 @@ def rendered_answer(
         headers = _HEADERS | validators.headers
         if offer.media not in _INLINE:
             headers["Content-Disposition"] = f'attachment; filename="{instance.key.sop}"'
-        return streamed(request, made[offer.media](wanted.look), offer.media, headers)
+        make = partial(made[offer.media], wanted.look)
+        if offer.media in ENCODERS and not (several and offer.media == GIF):
+            # The tag says all that the picture depends on; an animation may be too long to be held.
+            body = [pictures.get(validators.etag, lambda: b"".join(make()))]
+            return streamed(request, body, offer.media, headers)
+        return streamed(request, make(), offer.media, headers)
 
 
 def _video(request: Request, video: Video, accept: Accept, among: Sequence[StoredInstance]) -> Response:
@@ -133,7 +141,11 @@ def _multipart(request: Request, media: str, parts: Iterable[_Part], validators:
 
 
 def _of_many(
-    request: Request, archive: Archive, instances: Sequence[StoredInstance], wanted: Asked
+    request: Request,
+    archive: Archive,
+    pictures: ByteCache,
+    instances: Sequence[StoredInstance],
+    wanted: Asked,
 ) -> Response:
     """All instances of a study or series, part by part; one picture of it where a single one is asked for."""
     together = [Offer(media, multipart=True) for media in RENDERED]
@@ -141,7 +153,7 @@ def _of_many(
     if not offer.multipart:
         chosen = representative(instances)
         frame = middle(chosen) if chosen.number_of_frames else None
-        return rendered_answer(request, archive, chosen, wanted, frame, among=instances)
+        return rendered_answer(request, archive, pictures, chosen, wanted, frame=frame, among=instances)
     validators = Validators.of(instances, (_PIPELINE, str(offer), wanted.look))
     if validators.held_by(request):
         return validators.not_modified(_HEADERS)
@@ -184,7 +196,9 @@ def _refusing(instance: StoredInstance) -> Iterator[None]:
         raise NotAcceptable(f"instance {instance.key.sop} has no rendered form: {error}") from error
 
 
-def _of_frames(request: Request, archive: Archive, key: Key, frames: str, wanted: Asked) -> Response:
+def _of_frames(
+    request: Request, archive: Archive, pictures: ByteCache, key: Key, *, frames: str, wanted: Asked
+) -> Response:
     numbers = parse_frames(frames)
     (instance,) = archive.instances(key.study, key.series, key.sop)
     if video_of(archive, instance):
@@ -194,7 +208,7 @@ def _of_frames(request: Request, archive: Archive, key: Key, frames: str, wanted
     if not all(1 <= number <= instance.number_of_frames for number in numbers):
         raise NotFound(f"the instance has frames 1 to {instance.number_of_frames}")
     if len(numbers) == 1:
-        return rendered_answer(request, archive, instance, wanted, numbers[0])
+        return rendered_answer(request, archive, pictures, instance, wanted, frame=numbers[0])
     with _refusing(instance):
         return _frames(request, archive, instance, numbers, wanted)
 
@@ -206,8 +220,9 @@ def rendered_router(archive: Archive) -> APIRouter:
         archive: where the instances are stored.
     """
     router = APIRouter(tags=["Rendered"])
-    _add_rendered(router, archive)
-    _add_thumbnails(router, archive)
+    pictures = ByteCache()
+    _add_rendered(router, archive, pictures)
+    _add_thumbnails(router, archive, pictures)
     return router
 
 
@@ -217,29 +232,31 @@ def _get(
     return get(router, path, summary, _RESPONSES)
 
 
-def _add_rendered(router: APIRouter, archive: Archive) -> None:
+def _add_rendered(router: APIRouter, archive: Archive, pictures: ByteCache) -> None:
     @_get(router, f"{STUDY}/rendered", "All of the study rendered, or a picture that stands for it")
     def study_rendered(request: Request, study: Study, wanted: _Asked) -> Response:
-        return _of_many(request, archive, archive.instances(study), wanted)
+        return _of_many(request, archive, pictures, archive.instances(study), wanted)
 
     @_get(router, f"{SERIES}/rendered", "All of the series rendered, or a picture that stands for it")
     def series_rendered(request: Request, study: Study, series: Series, wanted: _Asked) -> Response:
-        return _of_many(request, archive, archive.instances(study, series), wanted)
+        return _of_many(request, archive, pictures, archive.instances(study, series), wanted)
 
     @_get(router, f"{INSTANCE}/rendered", "A picture, an animation, a video or the document")
     def instance_rendered(request: Request, key: Key, wanted: _Asked) -> Response:
         (instance,) = archive.instances(key.study, key.series, key.sop)
-        return rendered_answer(request, archive, instance, wanted)
+        return rendered_answer(request, archive, pictures, instance, wanted)
 
     @_get(router, f"{INSTANCE}/frames/{{frames}}/rendered", "Frames as pictures")
     def frames_rendered(request: Request, key: Key, frames: _Frames, wanted: _Asked) -> Response:
-        return _of_frames(request, archive, key, frames, wanted)
+        return _of_frames(request, archive, pictures, key, frames=frames, wanted=wanted)
 
 
-def _add_thumbnails(router: APIRouter, archive: Archive) -> None:
+def _add_thumbnails(router: APIRouter, archive: Archive, pictures: ByteCache) -> None:
     def small(request: Request, instances: Sequence[StoredInstance], wanted: Asked) -> Response:
         chosen = representative(instances)
-        return rendered_answer(request, archive, chosen, wanted, middle(chosen), among=instances)
+        return rendered_answer(
+            request, archive, pictures, chosen, wanted, frame=middle(chosen), among=instances
+        )
 
     @_get(router, f"{STUDY}/thumbnail", "A small picture of the study")
     def study_thumbnail(request: Request, study: Study, wanted: _Small) -> Response:
@@ -252,8 +269,8 @@ def _add_thumbnails(router: APIRouter, archive: Archive) -> None:
     @_get(router, f"{INSTANCE}/thumbnail", "A small picture of the instance")
     def instance_thumbnail(request: Request, key: Key, wanted: _Small) -> Response:
         (instance,) = archive.instances(key.study, key.series, key.sop)
-        return rendered_answer(request, archive, instance, wanted, middle(instance))
+        return rendered_answer(request, archive, pictures, instance, wanted, frame=middle(instance))
 
     @_get(router, f"{INSTANCE}/frames/{{frames}}/thumbnail", "Small pictures of frames")
     def frames_thumbnail(request: Request, key: Key, frames: _Frames, wanted: _Small) -> Response:
-        return _of_frames(request, archive, key, frames, wanted)
+        return _of_frames(request, archive, pictures, key, frames=frames, wanted=wanted)

@@ -9,6 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
+from dicomweb import rendered
 from tests.dicomweb.rendered_archive import web_in
 from tests.storage.pixel_files import EXPLICIT, image, written
 
@@ -248,6 +249,18 @@ def test_a_picture_the_client_has_is_not_sent_again(web, tmp_path):
     other = web.client.get(url, params={"window": "1,2"}, headers={"If-None-Match": first.headers["etag"]})
     assert other.status_code == 200
     assert "private" in first.headers["cache-control"]
+
+
+def test_a_picture_that_was_asked_for_before_is_not_made_again(web, tmp_path, monkeypatch):
+    made = []
+    decode = rendered.decode_frame
+    monkeypatch.setattr(rendered, "decode_frame", lambda *given: made.append(given) or decode(*given))
+    instance = stored(web, tmp_path, ramp())
+    pictures = [web.get(instance).content for _ in range(2)]
+    assert (pictures[0] == pictures[1], len(made)) == (True, 1)
+    assert web.get(instance, window="1,2,linear").content != pictures[0]
+    assert web.get(instance, accept="image/png").content != pictures[0]
+    assert len(made) == 3
 
 
 def test_a_broken_frame_answers_with_the_reason(web, tmp_path):
