@@ -8,6 +8,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+MEAN = """[[outputs]]
+kind = "measurement"
+name = "numbers"
+[[outputs.groups]]
+key = "change"
+finding = { value = "change", scheme = "99TEST", meaning = "Change" }
+[[outputs.groups.values]]
+index = [0]
+concept = { value = "mean", scheme = "99TEST", meaning = "Mean difference" }
+unit = { value = "1", scheme = "UCUM", meaning = "no units" }
+"""
 CARD = """
 schema = 1
 name = "change"
@@ -48,17 +59,7 @@ values = [1]
 label = "Change"
 type = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
 colour = [200, 80, 80]
-[[outputs]]
-kind = "measurement"
-name = "numbers"
-[[outputs.groups]]
-key = "change"
-finding = {{ value = "change", scheme = "99TEST", meaning = "Change" }}
-[[outputs.groups.values]]
-index = [0]
-concept = {{ value = "mean", scheme = "99TEST", meaning = "Mean difference" }}
-unit = {{ value = "1", scheme = "UCUM", meaning = "no units" }}
-{told}"""
+{mean}{told}"""
 THERE = """
 [[inputs]]
 kind = "presence"
@@ -146,17 +147,7 @@ optional = true
 kind = "presence"
 name = "there"
 of = "second"
-[[outputs]]
-kind = "measurement"
-name = "numbers"
-[[outputs.groups]]
-key = "change"
-finding = {{ value = "change", scheme = "99TEST", meaning = "Change" }}
-[[outputs.groups.values]]
-index = [0]
-concept = {{ value = "mean", scheme = "99TEST", meaning = "Mean difference" }}
-unit = {{ value = "1", scheme = "UCUM", meaning = "no units" }}
-"""
+{mean}"""
 
 
 def films_package(folder: Path) -> Path:
@@ -165,7 +156,7 @@ def films_package(folder: Path) -> Path:
     package.mkdir(parents=True)
     onnx.save(change_graph(optional=True, axes=("batch", 1, 8, 8)), str(package / "model.onnx"))
     digest = hashlib.sha256((package / "model.onnx").read_bytes()).hexdigest()
-    (package / "card.toml").write_text(FILMS.format(digest=digest))
+    (package / "card.toml").write_text(FILMS.format(digest=digest, mean=MEAN))
     return package
 
 
@@ -177,5 +168,5 @@ def change_package(folder: Path, second: str = WITH_CROP, *, version: str = "1.0
     onnx.save(change_graph(optional=optional), str(package / "model.onnx"))
     digest = hashlib.sha256((package / "model.onnx").read_bytes()).hexdigest()
     parts = {"second": second, "there": THERE if optional else "", "told": TOLD if optional else ""}
-    (package / "card.toml").write_text(CARD.format(digest=digest, version=version, **parts))
+    (package / "card.toml").write_text(CARD.format(digest=digest, version=version, mean=MEAN, **parts))
     return package
